@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The application on a laptop, without Apache: Ada Lovelace can log in. Debug mode only, and not in the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug import Request
+from werkzeug.utils import redirect
+
+from flask_sso_app import create_app
+
+COOKIE = "laptop_session"
+SESSION = {
+    "Shib-Session-ID": "_0123456789abcdef0123456789abcdef",
+    "Shib-Identity-Provider": "https://idp.example.org/",
+    "Shib-Authentication-Instant": "2026-01-31T12:00:00Z",
+    "upn": "alovelace",
+    "displayName": "Ada Lovelace",
+    "EmailAddress": "ada@example.org",
+    "Group": "analysts;engine-room;mathématiques".encode().decode("latin-1"),
+}
+
+app = create_app()
+if not app.debug:
+    raise SystemExit("laptop.py logs anybody in, so it runs in debug mode only: flask --app laptop run --debug")
+application = app.wsgi_app
+
+
+def pretend(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Do what mod_shib does: start a session at ``/login``, add it to the environ, end it on request."""
+    request = Request(environ)
+    if request.path == "/Shibboleth.sso/Logout":
+        response = redirect("/")
+        response.delete_cookie(COOKIE)
+        return response(environ, start_response)
+    if COOKIE in request.cookies:
+        environ.update(SESSION)
+    elif request.path == "/login":
+        response = redirect(request.full_path)
+        response.set_cookie(COOKIE, "1", httponly=True, samesite="Lax")
+        return response(environ, start_response)
+    return application(environ, start_response)
+
+
+app.wsgi_app = pretend

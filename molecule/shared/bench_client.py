@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clients that run beside the bench: an HTTP client, a browser, and a login through the identity provider with either.
+
+Host names resolve to the containers, and TLS is verified against the bench's own CA.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urljoin
+
+import docker
+import httpx
+import lxml.html
+from playwright.sync_api import Page, sync_playwright
+
+ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
+CA = ARTIFACTS / "private_ca" / "ca.pem"
+NETWORK = "flask-sso-bench"
+IDP_HOST = "auth.cern.ch"
+
+
+class LoginError(Exception):
+    """The identity provider did not let the user in; the text is what its page said."""
+
+
+def password() -> str:
+    """Return the one password of all test users."""
+    return (ARTIFACTS / "bench" / "password").read_text().strip()
+
+
+def addresses() -> dict[str, str]:
+    """Return the IP address of each host name on the bench's network.
+
+    Raises docker.errors.NotFound when the bench does not run.
+    """
+    engine = docker.from_env()
+    found = {}
+    for container in engine.networks.get(NETWORK).containers:
+        endpoint = container.attrs["NetworkSettings"]["Networks"][NETWORK]
+        found |= dict.fromkeys(endpoint["Aliases"] or (), endpoint["IPAddress"])
+    return found
+
+
+class BenchTransport(httpx.HTTPTransport):
+    """Connect to the container that has the name in the URL; any other name is a KeyError."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.addresses = addresses()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a copy of `request` to the container's address, with the name kept in Host and SNI."""
+        host = request.url.host
+        sent = httpx.Request(
+            request.method,
+            request.url.copy_with(host=self.addresses[host]),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": host},
+        )
+        return super().handle_request(sent)
+
+
+def client(certificate: Path | None = None, key: Path | None = None, **options) -> httpx.Client:
+    """Return an HTTP client with an empty cookie jar, like a fresh browser.
+
+    `certificate` and `key` are the PEM files of a client certificate; `options` go to httpx.Client.
+    Redirects are followed unless `follow_redirects=False`.
+    """
+    context = ssl.create_default_context(cafile=str(CA))
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    return httpx.Client(transport=BenchTransport(verify=context), **({"follow_redirects": True} | options))
+
+
+def submit_form(session: httpx.Client, page: httpx.Response, **fields: str) -> httpx.Response:
+    """Submit the first form of an HTML page, with `fields` filled in, as its button would."""
+    form = lxml.html.fromstring(page.content).forms[0]
+    data = dict(form.form_values()) | fields
+    target = urljoin(str(page.url), form.action)
+    return session.post(target, data=data) if form.method == "POST" else session.get(target, params=data)
+
+
+def saml_login(
+    session: httpx.Client, url: str, user: str, secret: str | None = None
+) -> tuple[httpx.Response, list[httpx.Response]]:
+    """Open `url`, go through the identity provider as `user` and come back.
+
+    `secret` replaces the right password. Returns the last response and, in order, every response of the journey.
+    Raises LoginError when the identity provider shows its login page again or an error.
+    """
+    response = session.get(url)
+    trace = [*response.history, response]
+    asked = False
+    while response.url.host == IDP_HOST:
+        page = lxml.html.fromstring(response.content)
+        asks = bool(page.xpath("//form//input[@type='password']"))
+        if not page.forms or (asks and asked):
+            raise LoginError(" ".join(page.text_content().split()))
+        fields = {"username": user, "password": secret or password()} if asks else {}
+        asked = asked or asks
+        response = submit_form(session, response, **fields)
+        trace += [*response.history, response]
+    return response, trace
+
+
+@contextmanager
+def browser() -> Iterator[Page]:
+    """Open a page in Debian's Chromium, in a home of its own that trusts the bench's CA: TLS errors stay errors."""
+    with TemporaryDirectory() as home, sync_playwright() as playwright:
+        store = Path(home) / ".pki" / "nssdb"
+        store.mkdir(parents=True)
+        certutil = ["certutil", "-d", f"sql:{store}"]
+        subprocess.run([*certutil, "-N", "--empty-password"], check=True)
+        subprocess.run([*certutil, "-A", "-n", "bench", "-t", "C,,", "-i", str(CA)], check=True)
+        rules = ", ".join(f"MAP {name} {address}" for name, address in addresses().items())
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            env={**os.environ, "HOME": home},
+            args=[f"--host-resolver-rules={rules}, MAP * ~NOTFOUND", "--disable-quic"],
+        )
+        try:
+            yield chromium.new_page()
+        finally:
+            chromium.close()
+
+
+def browser_login(page: Page, url: str, user: str) -> None:
+    """Open `url` in the browser, log in as `user` by hand and wait until the identity provider is left."""
+    page.goto(url)
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(password())
+    page.locator("input[name=password]").press("Enter")
+    page.wait_for_url(lambda address: IDP_HOST not in address)
