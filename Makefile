@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+VENV := .venv
+BENCH := molecule/shared/bench
+SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help demo test lint unit bench down clean tools
+.DEFAULT_GOAL := help
+
+help: ## say what there is to make
+	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@printf '  Scenarios: %s\n' "$(SCENARIOS)"
+
+demo: tools ## bring up the bench, deploy site.yml on it, log in with a real browser
+	$(BENCH) docker images browser
+	molecule --no-ansi create
+	ansible-playbook -i inventories/bench site.yml
+	ansible-playbook -i inventories/bench molecule/shared/register_sp.yml
+	python molecule/shared/demo.py
+
+test: lint unit $(addprefix test-,$(SCENARIOS)) ## run everything: linters, unit tests, every scenario
+	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
+
+test-%: tools ## run one scenario from nothing
+	$(BENCH) docker images browser
+	molecule test --scenario-name $*
+
+lint: tools ## check style, types of variables and drift of the documentation
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	python tools/role_docs.py --check
+	ansible-lint --strict --offline
+
+unit: tools ## test the application and the modules without a host
+	pytest --quiet app
+	pytest --quiet tests/unit
+
+bench: tools ## measure speed and memory beside other set-ups
+	$(BENCH) docker images
+	python tools/speed.py
+
+down: tools ## take the bench down
+	molecule destroy --all
+
+clean: ## remove the tools and everything that runs left behind
+	rm -rf $(VENV) .ansible .cache artifacts
+
+tools: $(VENV)/complete
+
+$(VENV)/complete: requirements.txt app/requirements.txt app/requirements-dev.txt
+	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; python3 here is " + sys.version)'
+	@python3 -c 'import ensurepip' || { echo 'Python has no venv: install it (Debian package python3-venv)'; exit 1; }
+	@echo 'Installing the tools into $(VENV)'
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r app/requirements-dev.txt
+	touch $@
