@@ -13,10 +13,9 @@ from flask_sso_app import create_app
 from flask_sso_app.sources import identify
 from flask_sso_app.sources.shibboleth import decode, parse_instant, split_values
 
-FORGED = {
-    name: "ghopper"
-    for name in ("Remote-User", "ADFS_LOGIN", "Upn", "upn", "displayName", "Shib-Session-ID", "Shib_Session_ID")
-}
+FORGED = dict.fromkeys(
+    ("Remote-User", "ADFS_LOGIN", "Upn", "upn", "displayName", "Shib-Session-ID", "Shib_Session_ID"), "ghopper"
+)
 PATHS = ["/", "/login", "/profile", "/logout", "/api/me", "/healthz", "/nowhere"]
 
 #: Values that survive Shibboleth's rule: it does not escape a backslash, so none may end with one.

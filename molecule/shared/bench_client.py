@@ -19,11 +19,14 @@ from urllib.parse import urljoin
 import docker
 import httpx
 import lxml.html
+from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = "flask-sso-bench"
+HOST = "flask.example.org"
+SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
 
 
@@ -36,17 +39,26 @@ def password() -> str:
     return (ARTIFACTS / "bench" / "password").read_text().strip()
 
 
-def addresses() -> dict[str, str]:
-    """Return the IP address of each host name on the bench's network.
+def containers() -> dict[str, Container]:
+    """Return the container behind each host name on the bench's network.
 
     Raises docker.errors.NotFound when the bench does not run.
     """
     engine = docker.from_env()
     found = {}
     for container in engine.networks.get(NETWORK).containers:
-        endpoint = container.attrs["NetworkSettings"]["Networks"][NETWORK]
-        found |= dict.fromkeys(endpoint["Aliases"] or (), endpoint["IPAddress"])
+        found |= dict.fromkeys(endpoint(container)["Aliases"] or (), container)
     return found
+
+
+def addresses() -> dict[str, str]:
+    """Return the IP address of each host name on the bench's network."""
+    return {name: endpoint(container)["IPAddress"] for name, container in containers().items()}
+
+
+def endpoint(container: Container) -> dict:
+    """Return what the Docker Engine knows about a container on the bench's network."""
+    return container.attrs["NetworkSettings"]["Networks"][NETWORK]
 
 
 class BenchTransport(httpx.HTTPTransport):
@@ -69,16 +81,17 @@ class BenchTransport(httpx.HTTPTransport):
         return super().handle_request(sent)
 
 
-def client(certificate: Path | None = None, key: Path | None = None, **options) -> httpx.Client:
+def client(certificate: Path | None = None, key: Path | None = None, http2: bool = False, **options) -> httpx.Client:
     """Return an HTTP client with an empty cookie jar, like a fresh browser.
 
-    `certificate` and `key` are the PEM files of a client certificate; `options` go to httpx.Client.
-    Redirects are followed unless `follow_redirects=False`.
+    `certificate` and `key` are the PEM files of a client certificate; `http2` offers HTTP/2; `options` go to
+    httpx.Client. Redirects are followed unless `follow_redirects=False`, and paths alone are paths of the site.
     """
     context = ssl.create_default_context(cafile=str(CA))
     if certificate:
         context.load_cert_chain(certificate, key)
-    return httpx.Client(transport=BenchTransport(verify=context), **({"follow_redirects": True} | options))
+    transport = BenchTransport(verify=context, http2=http2)
+    return httpx.Client(transport=transport, **({"base_url": SITE, "follow_redirects": True} | options))
 
 
 def submit_form(session: httpx.Client, page: httpx.Response, **fields: str) -> httpx.Response:

@@ -10,7 +10,8 @@ module: config_transaction
 short_description: Change the files of a service together, checked, and revocable until the service runs with them
 version_added: 0.1.0
 description:
-  - Writes several files at once, runs the service's own configuration check, and puts every file back when the check fails.
+  - Writes several files at once, runs the service's own configuration check, and puts every file back when the check
+    fails.
   - Keeps what the files held before in a journal until the service runs with them (O(state=activated)). A service that
     cannot gets its last working files back, and runs with those.
   - A journal that an interrupted run left behind makes the same files count as changed again. The service is then
@@ -24,8 +25,8 @@ options:
   state:
     description:
       - V(staged) writes and checks the files.
-      - V(activated) makes O(unit) run with everything that was staged. When it cannot, all of it is taken back, the unit
-        runs with the files it last ran with, and the task fails with what the unit said.
+      - V(activated) makes O(unit) run with everything that was staged. When it cannot, all of it is taken back, the
+        unit runs with the files it last ran with, and the task fails with what the unit said.
     type: str
     choices: [staged, activated]
     default: staged
@@ -272,6 +273,14 @@ class Transaction:
                 return -1, -1
             self.module.fail_json(msg=f"{item['path']}: {error.args[0]}. Create the account first.")
 
+    def _unwanted(self, path):
+        """Whether a path matches the patterns of what is removed."""
+
+        def matches(option):
+            return any(fnmatch(path, pattern) for pattern in self.module.params[option])
+
+        return matches("exclusive") and not matches("foreign")
+
     def _planned(self):
         """What differs: a list of (path, before, wanted), directories first."""
         wanted = {}
@@ -286,11 +295,9 @@ class Transaction:
                 text = item["content"] if item["secret"] is None else item["secret"]
                 entry["content"] = base64.b64encode(text.encode("utf-8")).decode("ascii")
             wanted[item["path"]] = entry
-        foreign = self.module.params["foreign"]
         for pattern in self.module.params["exclusive"]:
-            for path in glob.glob(pattern):
-                if not any(fnmatch(path, other) for other in foreign):
-                    wanted.setdefault(path, {"kind": "absent"})
+            for path in filter(self._unwanted, glob.glob(pattern)):
+                wanted.setdefault(path, {"kind": "absent"})
         pairs = [(path, snapshot(path), entry) for path, entry in sorted(wanted.items())]
         return [(path, before, entry) for path, before, entry in pairs if before != entry]
 
@@ -336,7 +343,7 @@ class Transaction:
         for path, before, after in planned:
             self._describe(path, before, after)
         named = {item["path"] for item in self.module.params["files"]}
-        pending = named.intersection(self.journal.entries)
+        pending = {path for path in self.journal.entries if path in named or self._unwanted(path)}
         changed_paths = sorted({path for path, _before, _after in planned} | pending)
         if self.module.check_mode or not planned:
             return {"changed": bool(changed_paths), "changed_paths": changed_paths}
@@ -372,6 +379,7 @@ class Transaction:
         unit, sockets = self.module.params["unit"], self.module.params["sockets"]
         names = {os.path.basename(path) for path in changed_paths}
         self._systemctl("daemon-reload")
+        self._systemctl("reset-failed", unit, *sockets)  # or earlier failures count against this start
         if names.intersection(sockets):
             self._systemctl("stop", unit, *sockets)
         verb = "reload-or-restart" if action == "reload" else "restart"

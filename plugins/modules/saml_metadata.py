@@ -10,8 +10,8 @@ module: saml_metadata
 short_description: Refuse SAML metadata that a service provider could not, or must not, work with
 version_added: 0.1.0
 description:
-  - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door of
-    entity expansion), is too large or out of date, or describes no identity provider of the expected name.
+  - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door
+    of entity expansion), is too large or out of date, or describes no identity provider of the expected name.
   - Changes nothing. It needs lxml where it runs, by custom on the controller.
 author: campus.flask_sso contributors
 requirements: [lxml]
@@ -89,9 +89,13 @@ def parse(document):
     try:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError as error:
-        raise MetadataError(f"is not XML ({error.msg}). Check that the address gives metadata, not a web page") from error
+        raise MetadataError(
+            f"is not XML ({error.msg}). Check that the address gives metadata, not a web page"
+        ) from error
     if root.getroottree().docinfo.doctype:
-        raise MetadataError("carries a document type (<!DOCTYPE), which metadata never needs. Get it from another source")
+        raise MetadataError(
+            "carries a document type (<!DOCTYPE), which metadata never needs. Get it from another source"
+        )
     return root
 
 
@@ -125,7 +129,9 @@ def examine(document, entity_id, now, max_bytes):
         raise MetadataError(f"has {len(document)} bytes, more than the {max_bytes} that are read")
     root = parse(document)
     if root.tag not in (METADATA + "EntityDescriptor", METADATA + "EntitiesDescriptor"):
-        raise MetadataError(f"begins with <{root.tag}>, not with SAML metadata's EntityDescriptor or EntitiesDescriptor")
+        raise MetadataError(
+            f"begins with <{root.tag}>, not with SAML metadata's EntityDescriptor or EntitiesDescriptor"
+        )
     providers = {
         entity.get("entityID"): entity
         for entity in root.iter(METADATA + "EntityDescriptor")
@@ -133,15 +139,18 @@ def examine(document, entity_id, now, max_bytes):
         if SAML2 in role.get("protocolSupportEnumeration", "").split()
     }
     if not providers:
-        raise MetadataError("describes no SAML 2 identity provider (IDPSSODescriptor). Is it the metadata of a service provider?")
+        raise MetadataError(
+            "describes no SAML 2 identity provider (IDPSSODescriptor). Is it the metadata of a service provider?"
+        )
     if entity_id not in providers:
         raise MetadataError(
-            f"describes {', '.join(sorted(map(str, providers))[:5])}, not {entity_id}. Correct the entityID or the source"
+            f"describes {', '.join(sorted(map(str, providers))[:5])}, not {entity_id}."
+            " Correct the entityID or the source"
         )
     for element in (root, *providers[entity_id].iterancestors(), providers[entity_id]):
         moment = expiry(element)
         if moment and moment <= now:
-            raise MetadataError(f"was valid until {moment:%Y-%m-%d %H:%M} UTC. Get a fresh copy")
+            raise MetadataError(f"was valid until {moment:%Y-%m-%d %H:%M %Z}. Get a fresh copy")
 
 
 def main():

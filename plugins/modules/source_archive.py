@@ -62,18 +62,24 @@ def pack(directory, exclude):
     :param str directory: The directory.
     :param list exclude: Shell patterns of names that are left out.
     :returns: The archive, as bytes.
-    :raises ValueError: if a symbolic link leads out of the directory.
+    :raises OSError: if something cannot be read.
+    :raises ValueError: if a symbolic link leads out of the directory or to another directory.
     """
 
     def wanted(name):
         return not any(fnmatch(name, pattern) for pattern in exclude)
 
+    def refuse(error):
+        raise error
+
     root = os.path.realpath(directory)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for folder, folders, files in os.walk(root):
+        for folder, folders, files in os.walk(root, onerror=refuse):
             folders[:] = sorted(filter(wanted, folders))
             for name in folders:
+                if os.path.islink(os.path.join(folder, name)):
+                    raise ValueError(f"{os.path.join(folder, name)} is a symbolic link to a directory")
                 member = tarfile.TarInfo(os.path.relpath(os.path.join(folder, name), root))
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(member)
@@ -85,7 +91,7 @@ def pack(directory, exclude):
                     content = stream.read()
                 member = tarfile.TarInfo(os.path.relpath(path, root))
                 member.size = len(content)
-                member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+                member.mode = 0o755 if os.stat(path).st_mode & 0o100 else 0o644
                 archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 

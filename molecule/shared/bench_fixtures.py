@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pytest plugin with what the tests of all scenarios share; .config/molecule/config.yml loads it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import bench_client
+import httpx
+import packet_recorder
+import pytest
+import testinfra
+from testinfra.host import Host
+
+
+@pytest.fixture(scope="session")
+def web() -> Host:
+    """Return the host that serves the site."""
+    return testinfra.get_host(f"docker://{bench_client.containers()[bench_client.HOST].name}")
+
+
+@pytest.fixture
+def visitor() -> Iterator[httpx.Client]:
+    """Return a client that has never been to the site."""
+    with bench_client.client() as session:
+        yield session
+
+
+@pytest.fixture
+def recorder(web: Host) -> Iterator[None]:
+    """Answer every request, until the test ends, with the uwsgi packet that httpd sent for it."""
+    with recording(web):
+        yield
+
+
+@contextmanager
+def recording(web: Host) -> Iterator[None]:
+    """Have the packet recorder take the application's place at its socket."""
+    script = Path(packet_recorder.__file__).read_text()
+    command = ["docker", "exec", "--interactive", web.backend.name, "python3", "-c", script, "/run/flask_app.sock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"recording\n"
+        yield

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep each role's README and defaults in step with its argument specification, the one home of prose about variables.
+
+Without arguments, write the tables of every README. With --check, write nothing and fail where they differ. Either way,
+fail where an argument specification, the role's defaults and its entry points disagree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- begin: made from meta/argument_specs.yml by tools/role_docs.py -->", "<!-- end -->"
+
+
+def load(path: Path) -> dict:
+    """Read a YAML file.
+
+    :param path: The file; it may be missing.
+    :returns: Its content, empty for a missing file.
+    """
+    return yaml.safe_load(path.read_text("utf-8")) or {} if path.exists() else {}
+
+
+def calls() -> tuple[set[str], list[str]]:
+    """Find which entry points the collection calls by tasks_from.
+
+    :returns: Names of entry points, of whichever role; and what is wrong with a call, one sentence each.
+    """
+    names, wrong = set(), []
+    for path in (path for folder in ("molecule", "playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")):
+        for name in re.findall(r"tasks_from: (\S+)", path.read_text("utf-8")):
+            names.add(name.removesuffix(".yml"))
+            if name.endswith(".yml"):
+                wrong.append(f"{path.relative_to(ROOT)}: Ansible checks no arguments for {name}; leave out the suffix")
+    return names, wrong
+
+
+def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
+    """Compare an argument specification with the role's entry points and defaults.
+
+    :param role: Directory of the role.
+    :param specs: Its entry points with their specifications.
+    :param called: Names that are entry points of any role that has such tasks.
+    :returns: What is wrong, one sentence each.
+    """
+    defaults = load(role / "defaults/main.yml")
+    options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
+    files = {path.stem for path in (role / "tasks").glob("*.yml")}
+    wrong = [f"entry point {name} has no specification" for name in sorted(files & {"main", *called} - set(specs))]
+    wrong += [f"entry point {name} is specified, but has no tasks" for name in sorted(set(specs) - files)]
+    wrong += [f"{name} has a default, but no specification" for name in defaults if name not in options]
+    wrong += [f"{name} is specified, but has no default" for name in options if name not in defaults]
+    for entry, spec in specs.items():
+        for name, option in spec["options"].items():
+            wrong += [f"{name} has no {key} in {entry}" for key in ("type", "description") if key not in option]
+            given, default = json.dumps(option.get("default")), json.dumps(defaults.get(name))
+            if name in defaults and given != default:
+                wrong.append(f"{name} is {default} in the defaults and {given} in the specification of {entry}")
+    return [f"{role.name}: {sentence}" for sentence in wrong]
+
+
+def table(*lines: tuple[str, ...]) -> str:
+    """Write a Markdown table.
+
+    :param lines: Its lines, the heading first; cells may hold Ansible's markup.
+    :returns: The table.
+    """
+    head, *body = lines
+    cells = [[re.sub(r"\b[CV]\((.*?)\)", r"`\1`", text).replace("|", r"\|") for text in line] for line in body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *cells])
+
+
+def variables(options: dict, parent: str = "") -> list[tuple[str, ...]]:
+    """Describe options, each followed by its suboptions.
+
+    :param options: Options of an argument specification.
+    :param parent: What stands before their names.
+    :returns: Lines of a table.
+    """
+    lines = []
+    for name, option in options.items():
+        kind = f"{option['type']} of {option['elements']}" if "elements" in option else option["type"]
+        default = option.get("default")
+        text = default if default and isinstance(default, str) else json.dumps(default)
+        shown = "required" if option.get("required") else f"`{text}`"
+        lines.append((f"`{parent}{name}`", kind, shown, option["description"]))
+        lines += variables(option.get("options", {}), f"{parent}{name}[].")
+    return lines
+
+
+def reference(specs: dict) -> str:
+    """Write the generated part of a README.
+
+    :param specs: Entry points of a role with their specifications.
+    :returns: Markdown, between its markers.
+    """
+    options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
+    entries = []
+    for entry, spec in specs.items():
+        names = ", ".join(f"`{name}`" for name in spec["options"]) or "none"
+        reads = "all" if options and spec["options"] == options else names
+        entries.append((f"`{entry}`", f"{spec['short_description']}.", reads))
+    parts = ["## Entry points", table(("Entry point", "What it does", "Variables"), *entries)]
+    if options:
+        parts += ["## Variables", table(("Variable", "Type", "Default", "Meaning"), *variables(options))]
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def main() -> int:
+    """Run the tool.
+
+    :returns: Exit status: 0 when nothing is wrong.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a README would change")
+    check = parser.parse_args().check
+    called, wrong = calls()
+    for role in sorted(path.parent for path in ROOT.glob("roles/*/tasks")):
+        specs = load(role / "meta/argument_specs.yml").get("argument_specs", {})
+        disagreeing = disagreements(role, specs, called)
+        if disagreeing:
+            wrong += disagreeing
+            continue
+        readme = role / "README.md"
+        text = readme.read_text("utf-8") if readme.exists() else ""
+        before, begin, rest = text.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        fresh = before + reference(specs) + after
+        if not (begin and end):
+            wrong.append(f"{role.name}: README.md lacks the markers that its tables go between")
+        elif fresh != text and check:
+            wrong.append(f"{role.name}: README.md is not what tools/role_docs.py makes; run it")
+        elif fresh != text:
+            readme.write_text(fresh, "utf-8")
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
