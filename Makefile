@@ -16,7 +16,7 @@ help: ## say what there is to make
 
 demo: tools ## bring up the bench, deploy site.yml on it, log in with a real browser
 	$(BENCH) docker images browser
-	molecule --no-ansi create
+	molecule create
 	ansible-playbook -i inventories/bench site.yml
 	ansible-playbook -i inventories/bench molecule/shared/register_sp.yml
 	python molecule/shared/demo.py

@@ -4,7 +4,7 @@
 
 import bench_client
 
-SITE = "https://flask.example.org"
+SITE = bench_client.SITE
 USER, NAME = "ghopper", "Grace Hopper"
 
 

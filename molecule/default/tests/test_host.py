@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host runs what the site needs, under accounts that may do no more than they have to."""
+
+import socket
+
+import bench_client
+import pytest
+from testinfra.host import Host
+
+ACCOUNTS = ("flask_app", "flask_app-deploy", "www-data", "_shibd", "nobody")
+ENVIRONMENT = "/etc/flask_app/environment"
+SECRET_KEY = "/etc/flask_app/credentials/secret_key"
+SP_KEYS = ("/etc/shibboleth/sp-signing-key.pem", "/etc/shibboleth/sp-encrypt-key.pem")
+TLS_KEY = "/etc/ssl/flask_sso/flask_app/key.pem"
+
+
+@pytest.mark.parametrize("unit", ["apache2.service", "shibd.service", "flask_app.socket"])
+def test_every_service_runs_and_starts_at_boot(web: Host, unit: str) -> None:
+    """What the site consists of is there now and after a boot."""
+    assert web.service(unit).is_running
+    assert web.service(unit).is_enabled
+
+
+@pytest.mark.parametrize(
+    ("command", "accounts"),
+    [("apache2", ["root", "www-data"]), ("shibd", ["_shibd"]), ("uwsgi", ["flask_app"])],
+)
+def test_every_process_runs_under_its_own_account(web: Host, command: str, accounts: list[str]) -> None:
+    """Nobody serves requests as root: httpd's first process only opens the ports."""
+    owners = web.check_output("ps -o user:32= -C %s", command).split()
+    assert sorted(set(owners)) == accounts
+    assert owners.count("root") <= 1
+
+
+def test_application_is_sandboxed_and_serves(web: Host, visitor) -> None:
+    """systemd rates the exposure of the running service 2.0 or better."""
+    assert visitor.get("/healthz").text == "ok"
+    verdict = web.check_output("systemd-analyze security --no-pager flask_app.service").splitlines()[-1]
+    assert float(verdict.split(":")[1].split()[0]) <= 2.0, verdict
+
+
+def test_nothing_but_ports_80_and_443_listens(web: Host) -> None:
+    """Neither uWSGI nor shibd has a port, not even on the loopback address."""
+    sockets = [line.split() for line in web.check_output("ss -H -l -n -t -u").splitlines()]
+    docker_resolver = "127.0.0.11:"
+    found = {(kind, local.rpartition(":")[2]) for kind, _, _, _, local, _ in sockets if docker_resolver not in local}
+    assert found == {("tcp", "80"), ("tcp", "443")}
+
+
+def test_nothing_but_ports_80_and_443_answers_from_outside() -> None:
+    """Every TCP port is tried from the controller."""
+    address = bench_client.addresses()[bench_client.HOST]
+    assert [port for port in range(1, 65536) if answers(address, port)] == [80, 443]
+
+
+def answers(address: str, port: int) -> bool:
+    """Tell whether a TCP connection is accepted."""
+    with socket.socket() as connection:
+        connection.settimeout(1)
+        return connection.connect_ex((address, port)) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "group", "mode"),
+    [
+        (TLS_KEY, "root", "root", "600"),
+        (SP_KEYS[0], "_shibd", "_shibd", "400"),
+        (SP_KEYS[1], "_shibd", "_shibd", "400"),
+        (SECRET_KEY, "root", "flask_app", "440"),
+        (ENVIRONMENT, "root", "root", "600"),
+        ("/run/flask_app.sock", "flask_app", "www-data", "660"),
+        ("/run/shibboleth", "_shibd", "www-data", "750"),
+    ],
+)
+def test_keys_and_sockets_belong_to_who_uses_them(web: Host, path: str, owner: str, group: str, mode: str) -> None:
+    """Owner, group and mode are exactly the intended ones."""
+    assert web.check_output("stat --format '%%U %%G %%a' %s", path) == f"{owner} {group} {mode}"
+
+
+@pytest.mark.parametrize(
+    ("path", "right", "accounts"),
+    [
+        (TLS_KEY, "-r", []),
+        (SP_KEYS[0], "-r", ["_shibd"]),
+        (SP_KEYS[1], "-r", ["_shibd"]),
+        (SECRET_KEY, "-r", ["flask_app"]),
+        (ENVIRONMENT, "-r", []),
+        ("/run/flask_app.sock", "-w", ["flask_app", "www-data"]),
+        ("/run/shibboleth/shibd.sock", "-w", ["www-data", "_shibd"]),
+    ],
+)
+def test_keys_and_sockets_are_closed_to_all_others(web: Host, path: str, right: str, accounts: list[str]) -> None:
+    """Each account tries for itself, so parent directories count too."""
+    attempts = "; ".join(f"runuser -u {account} -- test {right} {path} && echo {account}" for account in ACCOUNTS)
+    assert web.check_output(f"{attempts}; true").split() == accounts
+
+
+def test_application_cannot_change_its_own_code(web: Host) -> None:
+    """The account that runs the code owns and may write nothing in releases, settings and programs."""
+    assert web.check_output("runuser -u flask_app -- test -r /srv/flask_app/releases && echo readable") == "readable"
+    search = "runuser -u flask_app -- find /srv /etc /usr -not -type l ( -writable -or -user flask_app ) -print"
+    assert web.run(search.replace("(", r"\(").replace(")", r"\)")).stdout == ""
+
+
+@pytest.mark.parametrize("path", [TLS_KEY, *SP_KEYS, SECRET_KEY])
+def test_secrets_stay_in_their_files(web: Host, path: str) -> None:
+    """No other file has a copy, nor has a process in its arguments or the journal in a message."""
+    secret = f"grep --invert-match -e ----- {path} | tail --lines=2 | head --lines=1"
+    search = "grep --recursive --files-with-matches --fixed-strings --devices=skip --no-messages --file=-"
+    assert len(web.check_output(secret)) == 64
+    web.check_output("journalctl --output=cat > /run/journal.txt")
+    found = web.run(f"{secret} | {search} /etc /home /opt /root /run /srv /tmp /var /proc/[0-9]*/cmdline")
+    web.check_output("rm /run/journal.txt")
+    assert found.stdout.split() == [path]

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A user logs in at the identity provider, comes back with all that it says about them, and logs out everywhere."""
+
+import base64
+import zlib
+from urllib.parse import parse_qs
+
+import bench_client
+import httpx
+import lxml.etree
+import lxml.html
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+ENTITY_ID = f"{bench_client.SITE}/Shibboleth.sso"
+CONSUMER = f"{ENTITY_ID}/SAML2/POST"
+NAMESPACES = {
+    "ds": "http://www.w3.org/2000/09/xmldsig#",
+    "md": "urn:oasis:names:tc:SAML:2.0:metadata",
+    "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
+}
+RADIO_TELESCOPES = [f"radio-telescope-{number}" for number in range(1, 601)]
+
+
+def asks_for_password(page: httpx.Response) -> bool:
+    """Tell whether a page is the identity provider's login page."""
+    at_provider = page.url.host == bench_client.IDP_HOST
+    return at_provider and bool(lxml.html.fromstring(page.content).xpath("//input[@type='password']"))
+
+
+def test_request_to_the_identity_provider_is_ours_and_signed(visitor: httpx.Client) -> None:
+    """The AuthnRequest names the site, and the key in the site's metadata signed it."""
+    address = visitor.get("/login", follow_redirects=False).next_request.url
+    assert address.host == bench_client.IDP_HOST
+    query = {name: values[0] for name, values in parse_qs(address.query.decode()).items()}
+    request = lxml.etree.fromstring(zlib.decompress(base64.b64decode(query["SAMLRequest"]), -zlib.MAX_WBITS))
+    assert request.findtext("saml:Issuer", namespaces=NAMESPACES) == ENTITY_ID
+    assert request.get("AssertionConsumerServiceURL") == CONSUMER
+    assert request.get("Destination") == str(address.copy_with(query=None))
+
+    metadata = lxml.etree.fromstring(visitor.get("/Shibboleth.sso/Metadata").content)
+    certificate = metadata.findtext(".//md:KeyDescriptor[@use='signing']//ds:X509Certificate", namespaces=NAMESPACES)
+    key = x509.load_der_x509_certificate(base64.b64decode(certificate)).public_key()
+    assert query["SigAlg"] == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+    signed = address.query.partition(b"&Signature=")[0]
+    key.verify(base64.b64decode(query["Signature"]), signed, padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> None:
+    """The answer arrives by POST, and then the page that needed a login is there."""
+    page, journey = bench_client.saml_login(visitor, "/profile?from=bookmark", "ghopper")
+    assert [str(step.url) for step in journey if step.request.method == "POST"][-1] == CONSUMER
+    assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/profile?from=bookmark")
+    assert "Grace Hopper" in page.text
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "email", "groups"),
+    [
+        ("ghopper", "Grace Hopper", "grace.hopper@example.org", ["flask-sso-admins", "compiler-builders", "fleet"]),
+        ("enoether", "Emmy Noether", "", []),
+        ("mcurie", "Maria Skłodowska-Curie", "maria.sklodowska-curie@example.org", ["institut-du-radium"]),
+        ("jbell", "Jocelyn Bell Burnell", "jocelyn.bell@example.org", RADIO_TELESCOPES),
+    ],
+    ids=["everything", "missing-attributes", "accented-name", "600-groups"],
+)
+def test_application_shows_what_the_identity_provider_says(
+    visitor: httpx.Client, user: str, name: str, email: str, groups: list[str]
+) -> None:
+    """Whatever is in the assertion arrives unharmed, and whatever is not in it is no error."""
+    page, _ = bench_client.saml_login(visitor, "/login", user)
+    text = lxml.html.fromstring(page.content).text_content()
+    assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/")
+    assert all(value in text for value in (name, email, *groups))
+    me = visitor.get("/api/me").json()
+    assert (me["identifier"], me["name"], me["email"], me["groups"]) == (user, name, email, groups)
+
+
+def test_wrong_password_lets_nobody_in(visitor: httpx.Client) -> None:
+    """Neither the identity provider nor the site starts a session."""
+    with pytest.raises(bench_client.LoginError):
+        bench_client.saml_login(visitor, "/login", "ghopper", "not the password")
+    assert visitor.get("/api/me").status_code == 401
+
+
+def test_session_cookies_are_for_this_site_over_tls_only(visitor: httpx.Client) -> None:
+    """No script reads them, no plain connection carries them, no foreign form sends the application's."""
+    _, journey = bench_client.saml_login(visitor, "/login", "ghopper")
+    cookies = [
+        cookie.lower()
+        for step in journey
+        if step.url.host == bench_client.HOST
+        for cookie in step.headers.get_list("Set-Cookie")
+    ]
+    assert all("; secure" in cookie and "; httponly" in cookie and "domain=" not in cookie for cookie in cookies)
+    application = [cookie for cookie in cookies if cookie.startswith("__host-")]
+    assert application
+    assert all("; samesite=lax" in cookie for cookie in application)
+
+
+def test_log_out_ends_the_session_everywhere(visitor: httpx.Client) -> None:
+    """A stolen cookie is worth nothing at the site afterwards, and the next login asks for the password."""
+    bench_client.saml_login(visitor, "/login", "ghopper")
+    with bench_client.client(cookies=visitor.cookies) as thief:
+        assert thief.get("/api/me").status_code == 200
+        assert str(visitor.get("/logout").url) == f"{bench_client.SITE}/"
+        for session in [visitor, *[thief] * 20]:
+            assert session.get("/api/me").status_code == 401
+        assert "valid session was not found" in thief.get("/Shibboleth.sso/Session").text
+        assert asks_for_password(visitor.get("/login"))
+        assert asks_for_password(thief.get("/login"))
+
+
+def test_log_out_at_the_identity_provider_ends_the_session_here(visitor: httpx.Client) -> None:
+    """The site believes the identity provider when it says that a user has left."""
+    bench_client.saml_login(visitor, "/login", "ghopper")
+    assert visitor.get("/api/me").status_code == 200
+    home = f"https://{bench_client.IDP_HOST}"
+    visitor.get(f"{home}/simplesamlphp/saml2/idp/SingleLogoutService.php", params={"ReturnTo": f"{home}/"})
+    assert visitor.get("/api/me").status_code == 401
