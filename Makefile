@@ -41,7 +41,7 @@ unit: tools ## test the application and the modules without a host
 
 bench: tools ## measure speed and memory beside other set-ups
 	$(BENCH) docker images
-	python tools/speed.py
+	PYTHONPATH=molecule/shared python speed/measure.py
 
 down: tools ## take the bench down
 	molecule destroy --all

@@ -43,8 +43,12 @@ options:
       state:
         description: What is at the path.
         type: str
-        choices: [file, directory, absent]
+        choices: [file, directory, link, absent]
         default: file
+      target:
+        description: Where a link leads.
+        type: str
+        default: ""
       content:
         description: Text of a file.
         type: str
@@ -285,10 +289,12 @@ class Transaction:
         """What differs: a list of (path, before, wanted), directories first."""
         wanted = {}
         for item in self.module.params["files"]:
-            uid, gid = self._ids(item) if item["state"] != "absent" else (0, 0)
+            uid, gid = self._ids(item) if item["state"] in ("file", "directory") else (0, 0)
             kind = item["state"]
             entry = {"kind": kind}
-            if kind != "absent":
+            if kind == "link":
+                entry["target"] = item["target"]
+            elif kind != "absent":
                 mode = int(item["mode"] or ("0755" if kind == "directory" else "0644"), 8)
                 entry.update(uid=uid, gid=gid, mode=mode)
             if kind == "file":
@@ -307,7 +313,7 @@ class Transaction:
 
         def text(side):
             if side["kind"] != "file":
-                return side["kind"] + "\n"
+                return f"{side['kind']} {side.get('target', '')}\n"
             if path in secret:
                 return "(not shown)\n"
             return base64.b64decode(side["content"]).decode("utf-8", "replace")
@@ -416,7 +422,8 @@ def main():
     """Run the module."""
     file_options = {
         "path": {"type": "path", "required": True},
-        "state": {"type": "str", "choices": ["file", "directory", "absent"], "default": "file"},
+        "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+        "target": {"type": "str", "default": ""},
         "content": {"type": "str", "default": ""},
         "secret": {"type": "str", "no_log": True},
         "owner": {"type": "str", "default": "root"},
