@@ -217,14 +217,15 @@ def restore(path, before):
         os.makedirs(path, exist_ok=True)
         os.chown(path, before["uid"], before["gid"])
         os.chmod(path, before["mode"])
+    elif before["kind"] == "link":
+        temporary = os.path.join(os.path.dirname(path), f".config_transaction-{os.getpid()}")
+        os.symlink(before["target"], temporary)
+        os.rename(temporary, path)
     elif os.path.isdir(path) and not os.path.islink(path):
         if not os.listdir(path):  # somebody else's files may have come in since
             os.rmdir(path)
-    else:
-        if os.path.lexists(path):
-            os.unlink(path)
-        if before["kind"] == "link":
-            os.symlink(before["target"], path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 class Journal:
@@ -245,7 +246,7 @@ class Journal:
         """Write the journal, or remove it when it holds nothing."""
         if self.entries:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            replace_file(self.path, json.dumps(self.entries).encode("ascii"), 0, 0, 0o600)
+            replace_file(self.path, json.dumps(self.entries).encode("ascii"), os.geteuid(), os.getegid(), 0o600)
         elif os.path.exists(self.path):
             os.unlink(self.path)
 

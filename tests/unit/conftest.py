@@ -4,22 +4,27 @@
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
 sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
 
 
-@pytest.fixture
-def run_module(capsys):
+@pytest.fixture(scope="session")
+def run_module() -> Callable[..., dict]:
     """Run a module with parameters, in check mode with `check_mode=True`; return what it hands to Ansible."""
 
-    def run(module, check_mode: bool = False, **parameters) -> dict:
-        with patch_module_args(parameters | {"_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
+    def run(module: ModuleType, check_mode: bool = False, **parameters) -> dict:
+        said = StringIO()
+        with patch_module_args(parameters | {"_ansible_check_mode": check_mode}):
+            with redirect_stdout(said), pytest.raises(SystemExit):
+                module.main()
+        return json.loads(said.getvalue())
 
     return run

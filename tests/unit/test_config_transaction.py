@@ -1,131 +1,262 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files change together and checked, or not at all."""
+"""Files of a service change together or not at all, and a service that cannot run with them gets the old ones back."""
 
-import getpass
 import grp
 import os
+import pwd
+import stat
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import config_transaction
+from hypothesis import given
+from hypothesis import strategies as st
 
-PASS, FAIL = [{"argv": ["true"]}], [{"argv": ["sh", "-c", "echo line 7 is wrong; exit 1"], "hint": "Mend it."}]
+OWNER = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
+ACCEPT = [{"argv": ["true"]}]
+REFUSE = [{"argv": ["sh", "-c", "echo line 7 is wrong; false"], "hint": "Mend line 7."}]
+
+
+def tree(directory: Path) -> dict[str, tuple]:
+    """Return everything below a directory: path, mode, and a file's text or a link's target."""
+    return {
+        str(path.relative_to(directory)): (
+            stat.filemode(path.lstat().st_mode),
+            os.readlink(path) if path.is_symlink() else path.read_text() if path.is_file() else None,
+        )
+        for path in directory.rglob("*")
+    }
+
+
+class Service:
+    """A service with its configuration, and a transaction that changes it."""
+
+    def __init__(self, run_module, directory: Path) -> None:
+        self.run_module = run_module
+        self.etc = directory / "etc"
+        self.journal = directory / "journals" / "service.journal"
+        self.etc.mkdir()
+
+    def stage(self, *files: dict, **options) -> dict:
+        """Stage files, whose paths are relative to the service's configuration."""
+        named = [OWNER | file | {"path": str(self.etc / file["path"])} for file in files]
+        return self._run(files=named, **options)
+
+    def activate(self, **options) -> dict:
+        """Make the service run with what was staged."""
+        return self._run(state="activated", unit="web.service", **options)
+
+    def _run(self, **options) -> dict:
+        return self.run_module(
+            config_transaction, name="service", journal_directory=str(self.journal.parent), **options
+        )
 
 
 @pytest.fixture
-def stage(run, tmp_path):
-    """Return a function that stages files below the test's directory."""
-    account = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-
-    def call(*files, **arguments):
-        return run(
-            config_transaction,
-            name="service",
-            files=[account | file | {"path": str(tmp_path / file["path"])} for file in files],
-            journal_directory=str(tmp_path / "journal"),
-            **arguments,
-        )
-
-    return call
+def service(run_module, tmp_path) -> Service:
+    """A service without any files."""
+    return Service(run_module, tmp_path)
 
 
-def activate(run, tmp_path, monkeypatch, starts):
-    """Activate what was staged; `starts` are the answers of the unit's attempts to start."""
-    answers, calls = iter(starts), []
+@pytest.fixture
+def systemctl(service, tmp_path, monkeypatch) -> Path:
+    """Have a systemctl whose units cannot start with a file that says "broken"; return the list of what it was asked."""
+    asked = tmp_path / "asked"
+    scripts = {
+        "systemctl": f'echo "$@" >> {asked}\ncase $1 in *restart) ! grep -rqs broken {service.etc} ;; esac',
+        "journalctl": "echo web: this is broken",
+    }
+    for name, script in scripts.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return asked
 
-    def run_command(_module, argv, **_options):
-        calls.append(argv)
-        verb = argv[1] if argv[0] == "systemctl" else ""
-        failed = verb in ("restart", "reload-or-restart") and not next(answers)
-        return int(failed), "it is on fire" if argv[0] == "journalctl" else "", ""
 
-    monkeypatch.setattr(config_transaction.AnsibleModule, "run_command", run_command)
-    options = {"name": "service", "state": "activated", "unit": "x.service"}
-    return run(config_transaction, journal_directory=str(tmp_path / "journal"), **options), calls
-
-
-def test_files_are_written_with_their_modes(stage, tmp_path):
-    """A directory, a file in it and a link to it, and nothing to do the second time but to activate."""
-    files = (
-        {"path": "d", "state": "directory", "mode": "0750"},
-        {"path": "d/f", "content": "héllo", "mode": "0640"},
-        {"path": "link", "state": "link", "target": "d"},
+def test_files_directories_and_links_are_made_in_any_order(service):
+    result = service.stage(
+        {"path": "sites/a.conf", "content": "a\n", "mode": "0640"},
+        {"path": "current", "state": "link", "target": "sites"},
+        {"path": "sites", "state": "directory", "mode": "0750"},
+        checks=ACCEPT,
     )
-    assert stage(*files, checks=PASS)["changed"]
-    assert (tmp_path / "link/f").read_text("utf-8") == "héllo"
-    assert [(tmp_path / name).stat().st_mode & 0o7777 for name in ("d", "d/f")] == [0o750, 0o640]
+    assert result["changed"]
+    assert tree(service.etc) == {
+        "sites": ("drwxr-x---", None),
+        "sites/a.conf": ("-rw-r-----", "a\n"),
+        "current": ("lrwxrwxrwx", "sites"),
+    }
 
 
-def test_a_failing_check_puts_everything_back(stage, tmp_path):
-    """Contents, modes, links and absence are as before; the message has the check's words and the hint."""
-    (tmp_path / "old").write_text("before")
-    (tmp_path / "old").chmod(0o600)
-    (tmp_path / "gone").symlink_to("old")
-    result = stage(
-        {"path": "old", "content": "after"},
-        {"path": "new/deep", "content": "x"},
+def test_wrong_mode_alone_is_put_right(service):
+    (service.etc / "a.conf").write_text("a\n")
+    (service.etc / "a.conf").chmod(0o666)
+    assert service.stage({"path": "a.conf", "content": "a\n"})["changed"]
+    assert tree(service.etc)["a.conf"] == ("-rw-r--r--", "a\n")
+
+
+def test_unknown_owner_is_refused_before_anything_is_written(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, {"path": "b.conf", "owner": "nobody-of-that-name"})
+    assert result["failed"]
+    assert "b.conf" in result["msg"]
+    assert "Create the account first." in result["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_check_mode_says_what_would_change_and_writes_nothing(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, checks=REFUSE, check_mode=True)
+    assert result["changed"]
+    assert result["diff"][0]["after"] == "a\n"
+    assert tree(service.etc) == {}
+    assert not service.journal.parent.exists()
+
+
+def test_secret_is_written_and_never_shown(service):
+    (service.etc / "key").write_text("the old secret\n")
+    result = service.stage({"path": "key", "secret": "the new secret\n", "mode": "0600"})
+    assert (service.etc / "key").read_text() == "the new secret\n"
+    assert "secret\\n" not in repr(result["diff"])
+    assert stat.filemode(service.journal.stat().st_mode) == "-rw-------"
+    assert stat.filemode(service.journal.parent.stat().st_mode) == "drwx------"
+
+
+def test_failed_check_names_its_command_its_words_and_the_remedy(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, checks=[*ACCEPT, *REFUSE])
+    assert result["failed"]
+    assert "every file is as it was" in result["msg"]
+    assert result["msg"].endswith("` says:\nline 7 is wrong\nMend line 7.")
+    assert not service.journal.exists()
+
+
+def test_output_that_is_rejected_fails_a_check_that_returns_0(service):
+    checks = [{"argv": ["echo", "12:00 CRIT nothing works"], "reject": " CRIT "}]
+    assert "CRIT nothing works" in service.stage({"path": "a.conf"}, checks=checks)["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_check_that_is_not_installed_fails(service):
+    result = service.stage({"path": "a.conf"}, checks=[{"argv": ["/no/such/check"]}])
+    assert "/no/such/check is not installed." in result["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_file_in_the_way_of_a_directory_fails_and_stays(service):
+    (service.etc / "sites").write_text("a file\n")
+    before = tree(service.etc)
+    result = service.stage({"path": "a.conf"}, {"path": "sites", "state": "directory"})
+    assert result["failed"]
+    assert tree(service.etc) == before
+
+
+NAMES = ["a", "b", "b/c", "b/d"]
+KINDS = st.sampled_from(["absent", "file", "directory", "link"])
+
+
+@given(st.tuples(*[KINDS] * len(NAMES)), st.tuples(*[KINDS] * len(NAMES)))
+def test_failed_check_leaves_every_file_as_it_was(run_module, before, wanted):
+    with TemporaryDirectory() as directory:
+        service = Service(run_module, Path(directory))
+        for name, kind in zip(NAMES, before, strict=True):
+            path = service.etc / name
+            if not path.parent.is_dir() or path.parent.is_symlink():
+                continue
+            if kind == "file":
+                path.write_text("before\n")
+            elif kind == "directory":
+                path.mkdir()
+            elif kind == "link":
+                path.symlink_to("before")
+        was = tree(service.etc)
+        files = [
+            {"path": name, "state": kind, "content": "after\n", "target": "after"}
+            for name, kind in zip(NAMES, wanted, strict=True)
+        ]
+        service.stage(*files, checks=REFUSE)
+        assert tree(service.etc) == was
+
+
+def test_exclusive_patterns_remove_what_is_neither_named_nor_foreign(service):
+    for name in ("stock.conf", "ours.conf", "foreign.conf", "note.txt"):
+        (service.etc / name).write_text("before\n")
+    service.stage(
+        {"path": "ours.conf", "content": "after\n"},
+        exclusive=[str(service.etc / "*.conf")],
+        foreign=["*/foreign.*"],
+        checks=ACCEPT,
+    )
+    assert sorted(tree(service.etc)) == ["foreign.conf", "note.txt", "ours.conf"]
+
+
+def test_what_was_staged_counts_as_changed_until_the_service_runs_with_it(service, systemctl):
+    file = {"path": "a.conf", "content": "a\n"}
+    assert service.stage(file)["changed"]
+    assert service.stage(file)["changed_paths"] == [str(service.etc / "a.conf")]  # as after an interruption
+    assert service.activate()["changed"]
+    assert not service.journal.exists()
+    assert not service.stage(file)["changed"]
+    assert not service.activate()["changed"]
+
+
+def test_removal_that_was_interrupted_counts_as_changed(service):
+    (service.etc / "stock.conf").write_text("stock\n")
+    options = {"exclusive": [str(service.etc / "*.conf")], "foreign": ["*/foreign-*"]}
+    service.stage({"path": "foreign-a.conf"})
+    assert service.stage(**options)["changed_paths"] == [str(service.etc / "stock.conf")]
+    assert service.stage(**options)["changed_paths"] == [str(service.etc / "stock.conf")]
+
+
+def test_failed_check_keeps_what_another_task_staged_before(service, systemctl):
+    service.stage({"path": "a.conf", "content": "a\n"})
+    assert service.stage({"path": "b.conf"}, checks=REFUSE)["failed"]
+    assert service.activate()["changed_paths"] == [str(service.etc / "a.conf")]
+    assert sorted(tree(service.etc)) == ["a.conf"]
+
+
+def test_service_that_cannot_run_gets_back_what_it_last_ran_with(service, systemctl):
+    (service.etc / "a.conf").write_text("works\n")
+    before = tree(service.etc)
+    service.stage({"path": "a.conf", "content": "half of it\n"})
+    service.stage(
+        {"path": "a.conf", "content": "broken\n"},
         {"path": "new", "state": "directory"},
-        {"path": "gone", "state": "absent"},
-        checks=FAIL,
+        {"path": "new/b.conf", "content": "b\n"},
     )
+    result = service.activate(sockets=["web.socket"])
     assert result["failed"]
-    assert "line 7 is wrong" in result["msg"]
-    assert "Mend it." in result["msg"]
-    assert ((tmp_path / "old").read_text(), (tmp_path / "old").stat().st_mode & 0o777) == ("before", 0o600)
-    assert os.readlink(tmp_path / "gone") == "old"
-    assert not (tmp_path / "new").exists()
-    assert not list((tmp_path / "journal").iterdir())
+    assert "web.service could not run with its new files" in result["msg"]
+    assert "it runs with those" in result["msg"]
+    assert result["msg"].endswith("web: this is broken")
+    assert tree(service.etc) == before
+    assert not service.journal.exists()
+    assert [line for line in systemctl.read_text().splitlines() if "restart" in line] == ["restart web.service"] * 2
 
 
-def test_output_can_fail_a_check_that_returns_0(stage, tmp_path):
-    """As with shibd -t, which reports errors and succeeds."""
-    check = [{"argv": ["echo", "12:00 CRIT no metadata"], "reject": " CRIT "}]
-    assert "CRIT no metadata" in stage({"path": "f"}, checks=check)["msg"]
-    assert not (tmp_path / "f").exists()
+def test_service_that_ran_with_nothing_is_not_said_to_run(service, systemctl):
+    (service.etc / "a.conf").write_text("broken as well\n")
+    service.stage({"path": "a.conf", "content": "broken\n"})
+    assert "does not run with those either" in service.activate()["msg"]
 
 
-def test_check_mode_writes_nothing_and_tells_the_truth(stage, tmp_path):
-    """It reports the change and the difference, and runs no check."""
-    result = stage({"path": "f", "content": "text"}, checks=FAIL, check=True)
-    assert result["changed"]
-    assert result["diff"][0]["after"] == "text"
-    assert not list(tmp_path.iterdir())
+def test_socket_stays_open_unless_its_own_file_changed(service, systemctl):
+    service.stage({"path": "web.service"})
+    service.activate(sockets=["web.socket"])
+    assert "stop" not in systemctl.read_text()
+    service.stage({"path": "web.socket"})
+    service.activate(sockets=["web.socket"])
+    assert "stop web.service web.socket" in systemctl.read_text()
 
 
-def test_a_secret_is_not_shown(stage, tmp_path):
-    """Neither in the difference nor anywhere else in the result."""
-    result = stage({"path": "key", "secret": "hunter2hunter2"}, checks=PASS)
-    assert (tmp_path / "key").read_text() == "hunter2hunter2"
-    assert "hunter2" not in str(result)
+def test_reload_happens_even_when_only_another_service_changed(service, systemctl):
+    assert service.activate(action="reload")["changed"]
+    assert "reload-or-restart web.service" in systemctl.read_text()
 
 
-def test_only_named_and_foreign_files_stay(stage, tmp_path):
-    """What else matches an exclusive pattern is removed."""
-    for name in ("stock.conf", "theirs-1.conf", "ours.conf"):
-        (tmp_path / name).write_text("")
-    patterns = {"exclusive": [str(tmp_path / "*.conf")], "foreign": ["*/theirs-*"]}
-    assert str(tmp_path / "stock.conf") in stage({"path": "ours.conf"}, **patterns)["changed_paths"]
-    assert sorted(path.name for path in tmp_path.glob("*.conf")) == ["ours.conf", "theirs-1.conf"]
-
-
-def test_an_interrupted_run_is_healed_by_the_next(stage, run, tmp_path, monkeypatch):
-    """The same files count as changed until the unit runs with them, and then no longer."""
-    file = {"path": "f", "content": "new"}
-    assert stage(file)["changed"]
-    assert stage(file)["changed"]
-    result, calls = activate(run, tmp_path, monkeypatch, starts=[True])
-    assert result["changed"]
-    assert ["systemctl", "restart", "x.service"] in calls
-    assert not stage(file)["changed"]
-
-
-def test_a_unit_that_does_not_start_gets_its_last_files_back(stage, run, tmp_path, monkeypatch):
-    """All that was staged since it last ran is taken back, and the message has what the unit said."""
-    (tmp_path / "f").write_text("works")
-    stage({"path": "f", "content": "first attempt"})
-    stage({"path": "f", "content": "second attempt"}, {"path": "g", "content": "x"})
-    result, _calls = activate(run, tmp_path, monkeypatch, starts=[False, True])
-    assert result["failed"]
-    assert "it is on fire" in result["msg"]
-    assert "runs with those" in result["msg"]
-    assert ((tmp_path / "f").read_text(), (tmp_path / "g").exists()) == ("works", False)
+def test_check_mode_leaves_the_service_alone(service, systemctl):
+    service.stage({"path": "a.conf"})
+    assert service.activate(check_mode=True)["changed"]
+    assert not systemctl.exists()
+    assert service.journal.exists()

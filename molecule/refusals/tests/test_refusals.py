@@ -1,0 +1,305 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input is refused on a virgin host, in words that name the variable, the value and the remedy, and nothing changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+SITE = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "site.yml"
+NAME = "flask.example.org"
+IDP = "https://auth.cern.ch/auth/realms/cern"
+
+# Whatever a package list, a log or Ansible's own working directory may change by itself.
+NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "/var/log")
+
+
+def metadata(entity_id: str = IDP, role: str = "IDPSSODescriptor", valid_until: str = "2100-01-01T00:00:00Z") -> str:
+    """Return the smallest metadata that describes an entity in a role."""
+    return (
+        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity_id}" validUntil="{valid_until}">'
+        f'<{role} protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>'
+    )
+
+
+METADATA = {
+    "idp.xml": metadata(),
+    "page.xml": "<!doctype html><p>Please log in<br></p>",
+    "note.xml": "<note/>",
+    "empty.xml": "",
+    "sp.xml": metadata(role="SPSSODescriptor"),
+    "other.xml": metadata("https://other.example.org"),
+    "expired.xml": metadata(valid_until="2020-01-01T00:00:00Z"),
+    "bomb.xml": '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>' + metadata("&b;&b;"),
+}
+
+
+def write_pair(directory: Path, stem: str, name: str = NAME, days: tuple[int, int] = (-1, 1)) -> None:
+    """Write STEM.pem, self-signed for `name` and valid in those days from now on, and its STEM.key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (directory / f"{stem}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (directory / f"{stem}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> Path:
+    """A directory of files to name in variables, good ones and bad ones."""
+    directory = tmp_path_factory.mktemp("input")
+    for name, text in METADATA.items():
+        (directory / name).write_text(text)
+    write_pair(directory, "good")
+    write_pair(directory, "another")
+    write_pair(directory, "expired", days=(-2, -1))
+    write_pair(directory, "future", days=(1, 2))
+    write_pair(directory, "misnamed", name="www.example.com")
+    (directory / "app").mkdir()
+    (directory / "app" / "wsgi.py").write_text("application = None\n")
+    return directory
+
+
+def disk(host) -> dict[str, str]:
+    """Return every path on the host's disk with its kind, mode and owner, a file's also with size and time."""
+    prune = " -o ".join(f"-path {path}" for path in NOT_COMPARED)
+    found = host.check_output(
+        f"find / -xdev \\( {prune} \\) -prune -o -type d -printf '%p\\t%y %m %u:%g\\n'"
+        " -o -printf '%p\\t%y %m %u:%g %s %T@ %l\\n'"
+    )
+    return dict(line.split("\t") for line in found.splitlines())
+
+
+@pytest.fixture(scope="session")
+def deploy(files):
+    """Run site.yml with everything right except `variables`; return its exit code and what it printed, in one line."""
+
+    def run(variables: dict, *options: str) -> tuple[int, str]:
+        settings = {"flask_sso_idp_metadata_file": str(files / "idp.xml")} | variables
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], SITE, "-e", json.dumps(settings)]
+        done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=120)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    return run
+
+
+@pytest.fixture
+def refused(host, deploy):
+    """Require that the site is refused with these phrases in the message, and that nothing has changed on the host."""
+
+    def require(variables: dict, *phrases: str) -> None:
+        before = disk(host)
+        code, said = deploy(variables)
+        assert code == 2, said
+        assert "changed=0 unreachable=0 failed=1" in said
+        missing = [phrase for phrase in phrases if phrase not in said]
+        assert not missing, said
+        assert disk(host) == before
+
+    return require
+
+
+PROVIDED = {
+    "apache_ssl_certificate_source": "provided",
+    "apache_ssl_certificate_file": "{files}/good.pem",
+    "apache_ssl_key_file": "{files}/good.key",
+}
+
+# What is wrong, and what the message must say about it.
+CASES = {
+    "no server name": (
+        {"flask_sso_server_name": ""},
+        ["apache_ssl_server_name is not set", '"flask_sso_server_name: app.example.org"'],
+    ),
+    "a URL for a host name": (
+        {"flask_sso_server_name": "https://flask.example.org/"},
+        ['apache_ssl_server_name is "https://flask.example.org/"', "without scheme, port or path"],
+    ),
+    "a host name without a domain": (
+        {"flask_sso_server_name": "flask"},
+        ['apache_ssl_server_name is "flask"', "labels joined by dots"],
+    ),
+    "an alias with a space": (
+        {"apache_ssl_server_aliases": ["www example.org"]},
+        ["apache_ssl_server_aliases", "www example.org", "is not a host name"],
+    ),
+    "one port for two protocols": (
+        {"apache_ssl_http_port": 443},
+        ["apache_ssl_http_port and apache_ssl_https_port are both 443", "usually 80 and 443"],
+    ),
+    "an unknown source of certificates": (
+        {"apache_ssl_certificate_source": "heaven"},
+        ["apache_ssl_certificate_source", "heaven", "private_ca, provided"],
+    ),
+    "no certificate file": (
+        PROVIDED | {"apache_ssl_certificate_file": "{files}/none.pem"},
+        ['apache_ssl_certificate_file "{files}/none.pem"', "no file on the controller", "Write the paths"],
+    ),
+    "no chain file": (
+        PROVIDED | {"apache_ssl_chain_file": "{files}/none.pem"},
+        ['apache_ssl_chain_file is "{files}/none.pem"', "or leave the variable empty"],
+    ),
+    "a certificate that is none": (
+        PROVIDED | {"apache_ssl_certificate_file": "{files}/idp.xml"},
+        ['apache_ssl_certificate_file "{files}/idp.xml"', "Give"],
+    ),
+    "a key that is none": (
+        PROVIDED | {"apache_ssl_key_file": "{files}/idp.xml"},
+        ['apache_ssl_key_file "{files}/idp.xml"', "Give"],
+    ),
+    "another certificate's key": (
+        PROVIDED | {"apache_ssl_key_file": "{files}/another.key"},
+        ['apache_ssl_key_file "{files}/another.key" is not the key of', "{files}/good.pem", "Give the pair"],
+    ),
+    "an expired certificate": (
+        PROVIDED | {"apache_ssl_certificate_file": "{files}/expired.pem", "apache_ssl_key_file": "{files}/expired.key"},
+        ['apache_ssl_certificate_file "{files}/expired.pem"', "which is not now", "that is in force"],
+    ),
+    "a certificate of tomorrow": (
+        PROVIDED | {"apache_ssl_certificate_file": "{files}/future.pem", "apache_ssl_key_file": "{files}/future.key"},
+        ['apache_ssl_certificate_file "{files}/future.pem"', "which is not now", "that is in force"],
+    ),
+    "a certificate for another name": (
+        PROVIDED
+        | {"apache_ssl_certificate_file": "{files}/misnamed.pem", "apache_ssl_key_file": "{files}/misnamed.key"},
+        ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
+    ),
+    "no directory of the application": (
+        {"flask_sso_app_source": "/no/such/directory"},
+        ['flask_app_source is "/no/such/directory"', "no directory on the controller", "Write the path"],
+    ),
+    "an application without requirements": (
+        {"flask_sso_app_source": "{files}/app"},
+        ['flask_app_requirements is "requirements.txt"', "{files}/app holds no such file", "pip freeze"],
+    ),
+    "a callable without a module": (
+        {"flask_sso_app_wsgi": "application"},
+        ['flask_app_wsgi is "application"', '"wsgi:application"'],
+    ),
+    "a name that is no account's": (
+        {"flask_sso_site": "Flask App"},
+        ['flask_app_name is "Flask App"', "lower-case letters"],
+    ),
+    "uWSGI's customary port": (
+        {"uwsgi_proxy_backend": "127.0.0.1:3031"},
+        ['uwsgi_proxy_backend is "127.0.0.1:3031"', "port 0", "Unix socket"],
+    ),
+    "a backend without a port": (
+        {"uwsgi_proxy_backend": "localhost"},
+        ['uwsgi_proxy_backend is "localhost"', '"host:port"'],
+    ),
+    "an unknown profile": (
+        {"flask_sso_profile": "atlantis"},
+        ['shibboleth_sp_profile is "atlantis"', 'Write "cern", "generic"'],
+    ),
+    "no entityID": (
+        {"flask_sso_profile": "generic"},
+        ["shibboleth_sp_idp_entity_id is not set", "Write the entityID"],
+    ),
+    "no metadata source": (
+        {"flask_sso_profile": "generic", "flask_sso_idp_entity_id": IDP, "flask_sso_idp_metadata_file": ""},
+        ["no metadata source", "Write shibboleth_sp_idp_metadata_url", "shibboleth_sp_idp_metadata_file"],
+    ),
+    "no metadata file": (
+        {"flask_sso_idp_metadata_file": "/no/such/file.xml"},
+        ['shibboleth_sp_idp_metadata_file is "/no/such/file.xml"', "no file on the controller", "Write"],
+    ),
+    "metadata over plain HTTP": (
+        {"flask_sso_idp_metadata_url": "http://auth.cern.ch/metadata"},
+        ['shibboleth_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
+    ),
+    "metadata that cannot be fetched": (
+        {"flask_sso_idp_metadata_url": "https://idp.invalid/metadata"},
+        ['shibboleth_sp_idp_metadata_url is "https://idp.invalid/metadata"', "cannot be fetched", "metadata_file"],
+    ),
+    "a login page for metadata": (
+        {"flask_sso_idp_metadata_file": "{files}/page.xml"},
+        ['shibboleth_sp_idp_metadata_file "{files}/page.xml" is not XML', "not a web page"],
+    ),
+    "empty metadata": (
+        {"flask_sso_idp_metadata_file": "{files}/empty.xml"},
+        ['shibboleth_sp_idp_metadata_file "{files}/empty.xml" is not XML', "Check"],
+    ),
+    "XML that is no metadata": (
+        {"flask_sso_idp_metadata_file": "{files}/note.xml"},
+        ['shibboleth_sp_idp_metadata_file "{files}/note.xml"', "begins with <note>", "EntityDescriptor"],
+    ),
+    "metadata of a service provider": (
+        {"flask_sso_idp_metadata_file": "{files}/sp.xml"},
+        ['shibboleth_sp_idp_metadata_file "{files}/sp.xml"', "no SAML 2 identity provider", "service provider?"],
+    ),
+    "metadata of another identity provider": (
+        {"flask_sso_idp_metadata_file": "{files}/other.xml"},
+        ["{files}/other.xml", f"describes https://other.example.org, not {IDP}", "Correct the entityID"],
+    ),
+    "metadata that has expired": (
+        {"flask_sso_idp_metadata_file": "{files}/expired.xml"},
+        ["{files}/expired.xml", "was valid until 2020-01-01 00:00 UTC", "Get a fresh copy"],
+    ),
+    "an entity bomb": (
+        {"flask_sso_idp_metadata_file": "{files}/bomb.xml"},
+        ["{files}/bomb.xml", "carries a document type (<!DOCTYPE)", "Get it from another source"],
+    ),
+    "a user name that no attribute carries": (
+        {"shibboleth_sp_remote_user": ["nickname"]},
+        ["shibboleth_sp_remote_user is ['nickname']", "not among shibboleth_sp_attributes (upn,"],
+    ),
+}
+
+
+def test_everything_right_is_not_refused_and_only_looked_at(host, deploy):
+    before = disk(host)
+    code, said = deploy({}, "--tags=preflight")
+    assert code == 0, said
+    assert "shibboleth_sp : Check the metadata" in said
+    assert disk(host) == before
+
+
+@pytest.mark.parametrize(("variables", "phrases"), CASES.values(), ids=CASES)
+def test_bad_input_is_refused_before_anything_changes(refused, files, variables, phrases):
+    def fill(value):
+        return value.replace("{files}", str(files)) if isinstance(value, str) else value
+
+    refused({name: fill(value) for name, value in variables.items()}, *map(fill, phrases))
+
+
+@pytest.mark.parametrize("port", [80, 443])
+def test_port_of_another_program_is_refused(host, refused, port):
+    host.check_output(f"systemd-run --quiet --unit=stranger python3 -m http.server {port}")
+    host.check_output(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
+    try:
+        refused(
+            {},
+            f"Port {port} on flask-sso-refusals is held by python3",
+            "Stop that service",
+            "apache_ssl_http_port (80)",
+        )
+    finally:
+        host.check_output("systemctl stop stranger")
+
+
+def test_unknown_operating_system_is_refused(host, refused):
+    """The host says of itself that it is another system."""
+    host.check_output("printf 'NAME=openSUSE\\nID=opensuse-leap\\nVERSION_ID=15.6\\n' > /run/os-release")
+    host.check_output("mount --bind /run/os-release /usr/lib/os-release")
+    try:
+        refused({}, "flask-sso-refusals runs openSUSE", "Suse family", "Debian family", "RHEL family")
+    finally:
+        host.check_output("umount /usr/lib/os-release")

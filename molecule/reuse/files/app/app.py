@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody's application: it says which release it is, at once or after a while."""
+
+import time
+
+from flask import Flask
+
+RELEASE = "first"
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def release():
+    """Answer with the release."""
+    return RELEASE
+
+
+@app.get("/slow")
+def slow():
+    """Answer after a second, with the release that took the request."""
+    time.sleep(1)
+    return RELEASE

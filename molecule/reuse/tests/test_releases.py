@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever a release or a change brings, the site answers: with the new one, or with what it ran before.
+
+The tests follow each other in the life of one site.
+"""
+
+from conftest import visitors
+
+MODULES = "/usr/lib/apache2/modules"
+
+
+def main_pid(host, unit: str) -> str:
+    """Return the process that a unit runs as."""
+    return host.check_output(f"systemctl show --property=MainPID --value {unit}")
+
+
+def settings(host) -> str:
+    """Return checksums of everything that the application's service is set up by."""
+    return host.check_output("find /etc/guestbook /etc/systemd/system/guestbook.* -type f -exec sha256sum {} +")
+
+
+def proxy_modules(host) -> list[str]:
+    """Return the files that the running httpd has mapped for the uwsgi protocol."""
+    maps = host.check_output(f"grep -o '{MODULES}/mod_proxy_uwsgi.*' /proc/{main_pid(host, 'apache2')}/maps")
+    return sorted(set(maps.splitlines()))
+
+
+def test_new_release_replaces_the_old_one_without_a_failed_request(host, deploy):
+    with visitors("/", "/", "/slow", "/slow") as answers:
+        run = deploy("second")
+    assert run.code == 0, run.said
+    assert set(answers) == {"200 first", "200 second"}
+
+
+def test_release_that_cannot_be_imported_is_refused_and_the_old_one_keeps_serving(host, deploy, page):
+    before = settings(host), main_pid(host, "guestbook")
+    run = deploy("unimportable", "import no_such_module\n", flask_app_keep_releases=1)
+    assert run.code == 2, run.said
+    assert "No module named 'no_such_module'" in run.said
+    assert 'cannot be imported as flask_app_wsgi ("app:app"). The release before it keeps running.' in run.said
+    assert (settings(host), main_pid(host, "guestbook")) == before
+    assert page().text == "second"
+
+
+def test_release_that_cannot_start_is_taken_back_without_a_failed_request(host, deploy, page):
+    before = settings(host)
+    with visitors("/", "/", "/slow") as answers:
+        run = deploy(
+            "unstartable",
+            "try:\n    import uwsgi\nexcept ImportError:\n    pass\nelse:\n    raise SystemExit('not today')\n",
+        )
+    assert run.code == 2, run.said
+    assert "guestbook.service could not run with its new files" in run.said
+    assert "it runs with those" in run.said
+    assert "not today" in run.said
+    assert settings(host) == before
+    assert set(answers) == {"200 second"}
+    assert page().text == "second"
+
+
+def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
+    interrupted = deploy("third", stop_at="Have the application started")
+    assert interrupted.code == -9
+    assert page().text == "second"
+
+    healing = deploy("third")
+    assert healing.code == 0, healing.said
+    assert healing.changed > 0
+    assert page().text == "third"
+    assert deploy("third").changed == 0
+
+
+def test_only_as_many_releases_stay_as_are_wanted(host, deploy, page):
+    assert len(host.file("/srv/guestbook/releases").listdir()) == 3
+    run = deploy("third", flask_app_keep_releases=1, flask_app_processes=1)
+    assert run.code == 0, run.said
+    (running,) = host.file("/srv/guestbook/releases").listdir()
+    assert f"/releases/{running}/" in host.file("/etc/guestbook/uwsgi.ini").content_string
+    assert page().text == "third"
+
+
+def test_module_is_the_compiled_one_or_the_packaged_one_as_wanted_and_compiled_once(host, deploy, page):
+    (compiled,) = proxy_modules(host)
+    made = host.file(compiled).mtime
+    assert compiled != f"{MODULES}/mod_proxy_uwsgi.so"
+
+    assert deploy("third", uwsgi_proxy_module="packaged").changed > 0
+    assert proxy_modules(host) == [f"{MODULES}/mod_proxy_uwsgi.so"]
+    assert page().text == "third"
+
+    assert deploy("third").changed > 0
+    assert proxy_modules(host) == [compiled]
+    assert page().text == "third"
+    assert host.file(compiled).mtime == made
+
+
+def test_fragment_that_httpd_does_not_understand_leaves_everything_as_it_was(host, deploy, page):
+    fragment = host.file("/etc/apache2/by-hand.d/guestbook.conf")
+    before = fragment.content_string, main_pid(host, "apache2")
+    run = deploy("third", uwsgi_proxy_path="/ /elsewhere")
+    assert run.code == 2, run.said
+    assert "/etc/apache2/by-hand.d/guestbook.conf" in run.said
+    assert "every file is as it was and the service was left alone" in run.said
+    assert (fragment.content_string, main_pid(host, "apache2")) == before
+    assert page().text == "third"
