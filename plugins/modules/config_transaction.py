@@ -205,6 +205,21 @@ def replace_file(path, content, uid, gid, mode):
         raise
 
 
+def replace_link(path, target):
+    """Make a link by renaming a finished one over it, so that it never leads nowhere in between.
+
+    :param str path: Absolute path.
+    :param str target: Where the link leads.
+    """
+    temporary = os.path.join(os.path.dirname(path), f".config_transaction-{os.getpid()}")
+    os.symlink(target, temporary)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
 def restore(path, before):
     """Bring back what :func:`snapshot` described.
 
@@ -214,13 +229,12 @@ def restore(path, before):
     if before["kind"] == "file":
         replace_file(path, base64.b64decode(before["content"]), before["uid"], before["gid"], before["mode"])
     elif before["kind"] == "directory":
-        os.makedirs(path, exist_ok=True)
+        if not os.path.isdir(path):
+            os.mkdir(path)
         os.chown(path, before["uid"], before["gid"])
         os.chmod(path, before["mode"])
     elif before["kind"] == "link":
-        temporary = os.path.join(os.path.dirname(path), f".config_transaction-{os.getpid()}")
-        os.symlink(before["target"], temporary)
-        os.rename(temporary, path)
+        replace_link(path, before["target"])
     elif os.path.isdir(path) and not os.path.islink(path):
         if not os.listdir(path):  # somebody else's files may have come in since
             os.rmdir(path)

@@ -22,9 +22,9 @@ def run_module() -> Callable[..., dict]:
 
     def run(module: ModuleType, check_mode: bool = False, **parameters) -> dict:
         said = StringIO()
-        with patch_module_args(parameters | {"_ansible_check_mode": check_mode}):
-            with redirect_stdout(said), pytest.raises(SystemExit):
-                module.main()
+        arguments = patch_module_args(parameters | {"_ansible_check_mode": check_mode})
+        with arguments, redirect_stdout(said), pytest.raises(SystemExit):
+            module.main()
         return json.loads(said.getvalue())
 
     return run

@@ -62,7 +62,7 @@ def service(run_module, tmp_path) -> Service:
 
 @pytest.fixture
 def systemctl(service, tmp_path, monkeypatch) -> Path:
-    """Have a systemctl whose units cannot start with a file that says "broken"; return the list of what it was asked."""
+    """Have a systemctl that starts no unit whose files say "broken"; return the file of what it was asked."""
     asked = tmp_path / "asked"
     scripts = {
         "systemctl": f'echo "$@" >> {asked}\ncase $1 in *restart) ! grep -rqs broken {service.etc} ;; esac',

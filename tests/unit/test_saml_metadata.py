@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Metadata is accepted, or refused in plain words; whatever a document holds, nothing else happens."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 IDP = "https://idp.example.org"
-NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "urn:oasis:names:tc:SAML:2.0:metadata"
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input is refused on a virgin host, in words that name the variable, the value and the remedy, and nothing changes."""
+"""Bad input is refused on a virgin host, naming the variable, the value and the remedy, and nothing changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "
 def metadata(entity_id: str = IDP, role: str = "IDPSSODescriptor", valid_until: str = "2100-01-01T00:00:00Z") -> str:
     """Return the smallest metadata that describes an entity in a role."""
     return (
-        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity_id}" validUntil="{valid_until}">'
+        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity_id}"'
+        f' validUntil="{valid_until}">'
         f'<{role} protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>'
     )
 
