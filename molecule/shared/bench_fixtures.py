@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pytest plugin with what the tests of all scenarios share; .config/molecule/config.yml loads it."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ import packet_recorder
 import pytest
 import testinfra
 from testinfra.host import Host
+
+# Tests compare what playbooks say; Molecule asks them for colours.
+os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 
 
 @pytest.fixture(scope="session")
