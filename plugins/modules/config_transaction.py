@@ -56,6 +56,10 @@ options:
       secret:
         description: Text of a file that must never be shown, instead of O(files[].content).
         type: str
+      keep:
+        description: Whether a file that is there already keeps its text. Without one, the text is written.
+        type: bool
+        default: false
       owner:
         description: Owner.
         type: str
@@ -303,6 +307,7 @@ class Transaction:
     def _planned(self):
         """What differs: a list of (path, before, wanted), directories first."""
         wanted = {}
+        kept = {item["path"] for item in self.module.params["files"] if item["keep"]}
         for item in self.module.params["files"]:
             uid, gid = self._ids(item) if item["state"] in ("file", "directory") else (0, 0)
             kind = item["state"]
@@ -319,8 +324,14 @@ class Transaction:
         for pattern in self.module.params["exclusive"]:
             for path in filter(self._unwanted, glob.glob(pattern)):
                 wanted.setdefault(path, {"kind": "absent"})
-        pairs = [(path, snapshot(path), entry) for path, entry in sorted(wanted.items())]
-        return [(path, before, entry) for path, before, entry in pairs if before != entry]
+        planned = []
+        for path, entry in sorted(wanted.items()):
+            before = snapshot(path)
+            if path in kept and before["kind"] == "file":
+                entry["content"] = before["content"]
+            if before != entry:
+                planned.append((path, before, entry))
+        return planned
 
     def _describe(self, path, before, after):
         """Add one path to the diff, its content only where that is no secret."""
@@ -441,6 +452,7 @@ def main():
         "target": {"type": "str", "default": ""},
         "content": {"type": "str", "default": ""},
         "secret": {"type": "str", "no_log": True},
+        "keep": {"type": "bool", "default": False},
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str"},

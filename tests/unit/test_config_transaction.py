@@ -77,6 +77,16 @@ def systemctl(service, tmp_path, monkeypatch) -> Path:
     return asked
 
 
+def test_a_kept_file_is_written_once_and_changes_only_its_mode(service, systemctl):
+    """A secret that a host makes for itself stays what it was first."""
+    secret = {"path": "key", "keep": True, "mode": "0600"}
+    assert service.stage(secret | {"secret": "first"})["changed"]
+    service.activate()
+    assert not service.stage(secret | {"secret": "second"})["changed"]
+    assert service.stage(secret | {"secret": "third", "mode": "0640"})["changed"]
+    assert tree(service.etc) == {"key": ("-rw-r-----", "first")}
+
+
 def test_files_directories_and_links_are_made_in_any_order(service):
     result = service.stage(
         {"path": "sites/a.conf", "content": "a\n", "mode": "0640"},
