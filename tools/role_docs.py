@@ -58,7 +58,8 @@ def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
     wrong = [f"entry point {name} has no specification" for name in sorted(files & {"main", *called} - set(specs))]
     wrong += [f"entry point {name} is specified, but has no tasks" for name in sorted(set(specs) - files)]
     wrong += [f"{name} has a default, but no specification" for name in defaults if name not in options]
-    wrong += [f"{name} is specified, but has no default" for name in options if name not in defaults]
+    optional = [name for name, option in options.items() if not option.get("required")]
+    wrong += [f"{name} is specified, but has no default" for name in optional if name not in defaults]
     for entry, spec in specs.items():
         for name, option in spec["options"].items():
             wrong += [f"{name} has no {key} in {entry}" for key in ("type", "description") if key not in option]

@@ -7,9 +7,11 @@ Host names resolve to the containers, and TLS is verified against the bench's ow
 
 from __future__ import annotations
 
+import base64
 import os
 import ssl
 import subprocess
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,12 @@ from urllib.parse import urljoin
 
 import docker
 import httpx
+import lxml.etree
 import lxml.html
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
@@ -28,6 +35,8 @@ NETWORK = "flask-sso-bench"
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
+UNIVERSITY_HOST = "idp.university.example"
+IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST)
 
 
 class LoginError(Exception):
@@ -102,6 +111,29 @@ def submit_form(session: httpx.Client, page: httpx.Response, **fields: str) -> h
     return session.post(target, data=data) if form.method == "POST" else session.get(target, params=data)
 
 
+def saml_request(request: httpx.Request) -> bytes:
+    """Return the SAML request that a redirect to an identity provider carries."""
+    return zlib.decompress(base64.b64decode(request.url.params["SAMLRequest"]), -zlib.MAX_WBITS)
+
+
+def sp_certificates(session: httpx.Client, use: str) -> list[x509.Certificate]:
+    """Return the certificates in the site's metadata for a use, "signing" or "encryption", in their order."""
+    metadata = lxml.etree.fromstring(session.get("/Shibboleth.sso/Metadata").content)
+    found = metadata.iterfind(f".//{{*}}KeyDescriptor[@use='{use}']//{{*}}X509Certificate")
+    return [x509.load_der_x509_certificate(base64.b64decode(element.text)) for element in found]
+
+
+def signed_with(request: httpx.Request, certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate's key signed the SAML request that a redirect carries."""
+    signed = request.url.query.partition(b"&Signature=")[0]
+    signature = base64.b64decode(request.url.params["Signature"])
+    try:
+        certificate.public_key().verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        return False
+    return request.url.params["SigAlg"] == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+
+
 def saml_login(
     session: httpx.Client, url: str, user: str, secret: str | None = None
 ) -> tuple[httpx.Response, list[httpx.Response]]:
@@ -111,9 +143,16 @@ def saml_login(
     Raises LoginError when the identity provider shows its login page again or an error.
     """
     response = session.get(url)
+    return answer_provider(session, response, user, secret)
+
+
+def answer_provider(
+    session: httpx.Client, response: httpx.Response, user: str, secret: str | None = None
+) -> tuple[httpx.Response, list[httpx.Response]]:
+    """Go on from a page of an identity provider, as `saml_login` does from a page of the site."""
     trace = [*response.history, response]
     asked = False
-    while response.url.host == IDP_HOST:
+    while response.url.host in IDP_HOSTS:
         page = lxml.html.fromstring(response.content)
         asks = bool(page.xpath("//form//input[@type='password']"))
         if not page.forms or (asks and asked):

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pytest plugin with what the tests of all scenarios share; .config/molecule/config.yml loads it."""
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import bench_client
@@ -23,6 +25,20 @@ os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 def web() -> Host:
     """Return the host that serves the site."""
     return testinfra.get_host(f"docker://{bench_client.containers()[bench_client.HOST].name}")
+
+
+@pytest.fixture(scope="session")
+def run_site() -> Callable[..., tuple[int, str]]:
+    """Return what runs site.yml with these variables, and returns its exit code and what it printed, in one line."""
+    return partial(run_playbook, "site.yml")
+
+
+def run_playbook(name: str, variables: dict, *options: str) -> tuple[int, str]:
+    """Run a playbook of the project on the scenario's hosts; return its exit code and what it printed, in one line."""
+    playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / name
+    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], playbook, "-e", json.dumps(variables)]
+    done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=300)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
 @pytest.fixture

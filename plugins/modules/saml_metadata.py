@@ -12,9 +12,11 @@ version_added: 0.1.0
 description:
   - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door
     of entity expansion), is too large or out of date, or describes no identity provider of the expected name.
-  - Changes nothing. It needs lxml where it runs, by custom on the controller.
+  - Ties the document to something trusted, by O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
+    has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
+  - Changes nothing. It needs lxml, signxml and cryptography where it runs, by custom on the controller.
 author: campus.flask_sso contributors
-requirements: [lxml]
+requirements: [lxml, signxml, cryptography]
 options:
   content:
     description: The document.
@@ -25,9 +27,41 @@ options:
     type: str
     default: the metadata document
   entity_id:
-    description: entityID of the identity provider that the document must describe.
+    description:
+      - entityID of the identity provider that the document must describe. Left empty, any identity provider will do, as
+        in the metadata of a federation.
     type: str
-    required: true
+    default: ""
+  signing_certificate:
+    description:
+      - PEM of the certificate whose key must have signed the whole document. Nothing but its key counts, neither its
+        term nor who issued it.
+    type: str
+    default: ""
+  sha256:
+    description: SHA-256 that the document must have.
+    type: str
+    default: ""
+  idp_keys:
+    description:
+      - SHA-256 fingerprints of public keys (DER of SubjectPublicKeyInfo). Every key with which an identity provider in
+        the document may sign has to be among them.
+    type: list
+    elements: str
+    default: []
+  trusted_source:
+    description: Whether the document's source is proof enough, such as a file that somebody looked at.
+    type: bool
+    default: false
+  names:
+    description: What the user calls these options, for messages; by default their own names.
+    type: dict
+    default: {}
+  max_validity_days:
+    description:
+      - Days for which a document may be valid at most. Above V(0) it has to say until when it is valid.
+    type: int
+    default: 0
   max_bytes:
     description: Largest document that is read.
     type: int
@@ -39,38 +73,51 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check the metadata
+- name: Check the metadata of one identity provider by its key
   campus.flask_sso.saml_metadata:
     content: "{{ lookup('ansible.builtin.file', 'idp.xml') }}"
     source: idp.xml
     entity_id: https://idp.example.org/shibboleth
+    idp_keys: [7d8b3e5c0f6f0f6bd8d2a1f2c1c26c3fb3f7f1d6d9b9fb1a51ad3ce8e0f3d1aa]
+  delegate_to: localhost
+
+- name: Check the signed metadata of a federation
+  campus.flask_sso.saml_metadata:
+    content: "{{ fetched.content }}"
+    signing_certificate: "{{ lookup('ansible.builtin.file', 'federation.pem') }}"
+    max_validity_days: 28
   delegate_to: localhost
 """
 
 RETURN = r"""
-content:
-  description: The document, as it was given.
-  returned: success
-  type: str
 sha256:
   description: SHA-256 of the document.
   returned: success
   type: str
 """
 
+import base64
+import binascii
 import hashlib
 import traceback
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     from lxml import etree
+    from signxml import SignatureConfiguration, XMLVerifier
+    from signxml.exceptions import SignXMLException
 except ImportError:
     etree = None
-    LXML_ERROR = traceback.format_exc()
+    MISSING = traceback.format_exc()
 
 METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
+SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}"
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 
 
@@ -83,7 +130,7 @@ def parse(document):
 
     :param bytes document: The document.
     :returns: The root element.
-    :raises MetadataError: if it is not XML, or carries a document type.
+    :raises MetadataError: if it is not XML, carries a document type, or is no metadata.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -96,7 +143,43 @@ def parse(document):
         raise MetadataError(
             "carries a document type (<!DOCTYPE), which metadata never needs. Get it from another source"
         )
+    if root.tag not in (METADATA + "EntityDescriptor", METADATA + "EntitiesDescriptor"):
+        raise MetadataError(
+            f"begins with <{root.tag}>, not with SAML metadata's EntityDescriptor or EntitiesDescriptor"
+        )
     return root
+
+
+def signed_by(root, certificate, now):
+    """Verify the signature over the whole document.
+
+    :param root: Root element.
+    :param str certificate: PEM of the signer's certificate.
+    :param datetime now: The time to judge at.
+    :returns: The root element of what was signed.
+    :raises MetadataError: if there is no such signature, or it does not hold.
+    """
+    try:
+        signer = x509.load_pem_x509_certificate(certificate.encode("utf-8"))
+    except ValueError as error:
+        raise MetadataError(
+            f"cannot be checked, as what shall have signed it is no PEM certificate ({error})"
+        ) from error
+    if root.find(SIGNATURE + "Signature") is None:
+        raise MetadataError("is not signed. Get the signed metadata, or tie it to something else that you trust")
+    term = (signer.not_valid_before_utc, signer.not_valid_after_utc)
+    expected = SignatureConfiguration(location="./", verification_time=min(max(now, term[0]), term[1]))
+    try:
+        signed = XMLVerifier().verify(root, x509_cert=signer, id_attribute="ID", expect_config=expected).signed_xml
+    except (SignXMLException, ValueError, etree.LxmlError) as error:
+        raise MetadataError(
+            "is not signed with the key of the pinned certificate"
+            f" (SHA-256 {signer.fingerprint(SHA256()).hex()[:16]}...), or was changed"
+            f" after that ({error}). Do not use it. If the federation has announced a new key, pin the new certificate"
+        ) from error
+    if signed is None or (signed.tag, signed.get("ID")) != (root.tag, root.get("ID")):
+        raise MetadataError("carries a signature that does not cover all of it. Do not use it")
+    return signed
 
 
 def expiry(element):
@@ -116,41 +199,128 @@ def expiry(element):
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def examine(document, entity_id, now, max_bytes):
+def in_force(elements, now, max_validity_days):
+    """Require that a document is neither out of date nor valid for too long.
+
+    :param list elements: The elements whose validity counts, the document's root first.
+    :param datetime now: The time to judge at.
+    :param int max_validity_days: The longest term, in days; 0 allows any, and none.
+    :raises MetadataError: if it is not.
+    """
+    for element in elements:
+        moment = expiry(element)
+        if moment and moment <= now:
+            raise MetadataError(f"was valid until {moment:%Y-%m-%d %H:%M %Z}. Get a fresh copy")
+    if max_validity_days:
+        moment = expiry(elements[0])
+        if moment is None:
+            raise MetadataError("does not say until when it is valid (validUntil), so an old copy could come back")
+        if moment > now + timedelta(days=max_validity_days):
+            raise MetadataError(
+                f"is valid until {moment:%Y-%m-%d %H:%M %Z}, longer than {max_validity_days} days. Get it from a source"
+                " that renews it more often, or allow a longer term"
+            )
+
+
+def fingerprints(key):
+    """Fingerprint all that a KeyDescriptor lets an identity provider sign with.
+
+    :param key: The element.
+    :returns: list of SHA-256 of public keys, as hexadecimal digits.
+    :raises MetadataError: if it carries a key in a form that is not compared, or none.
+    """
+    data = list(key.iterfind(f"{SIGNATURE}KeyInfo/*"))
+    texts = ["".join((found.text or "").split()) for item in data for found in item.iter(SIGNATURE + "X509Certificate")]
+    if not texts or any(item.tag not in (SIGNATURE + "X509Data", SIGNATURE + "KeyName") for item in data):
+        raise MetadataError("carries a signing key in another form than a certificate, which cannot be compared")
+    try:
+        certificates = [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in texts]
+        keys = [
+            found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for found in certificates
+        ]
+    except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
+        raise MetadataError(f"carries a certificate that cannot be read ({error})") from error
+    return [hashlib.sha256(public).hexdigest() for public in keys]
+
+
+def signing_keys(root):
+    """Name the keys with which identity providers may sign.
+
+    :param root: Root element of the document.
+    :returns: list of fingerprints, in the document's order, each once.
+    :raises MetadataError: if one of them cannot be read.
+    """
+    keys = root.iterfind(f".//{METADATA}IDPSSODescriptor/{METADATA}KeyDescriptor")
+    return list(dict.fromkeys(name for key in keys if key.get("use") != "encryption" for name in fingerprints(key)))
+
+
+def pinned(root, idp_keys, called):
+    """Require that identity providers sign with known keys alone.
+
+    :param root: Root element of the document.
+    :param list idp_keys: Fingerprints of the known keys; colons and capitals do not matter.
+    :param str called: What the user calls that list.
+    :raises MetadataError: if there is another key, or none.
+    """
+    known = {key.replace(":", "").lower() for key in idp_keys}
+    found = signing_keys(root)
+    unknown = [key for key in found if key not in known]
+    if not found:
+        raise MetadataError(f"carries no signing key, so there is nothing to compare with {called}")
+    if unknown:
+        raise MetadataError(
+            f"carries the signing key {', '.join(unknown)}, which is not among {called}. If the identity provider has"
+            f" announced a new key, compare this fingerprint with the announcement and add it to {called}; otherwise"
+            " somebody pretends to be it"
+        )
+
+
+def examine(document, now, options):
     """Find what is wrong with a metadata document.
 
     :param bytes document: The document.
-    :param str entity_id: entityID of the expected identity provider.
-    :param datetime now: The time to judge validity at.
-    :param int max_bytes: Largest size, in bytes.
+    :param datetime now: The time to judge validity and signatures at.
+    :param dict options: The module's options.
     :raises MetadataError: if anything is wrong.
     """
-    if len(document) > max_bytes:
-        raise MetadataError(f"has {len(document)} bytes, more than the {max_bytes} that are read")
-    root = parse(document)
-    if root.tag not in (METADATA + "EntityDescriptor", METADATA + "EntitiesDescriptor"):
+    if len(document) > options["max_bytes"]:
+        raise MetadataError(f"has {len(document)} bytes, more than the {options['max_bytes']} that are read")
+    called = {name: name for name in options} | options["names"]
+    digest = hashlib.sha256(document).hexdigest()
+    if options["sha256"] and digest != options["sha256"].lower():
         raise MetadataError(
-            f"begins with <{root.tag}>, not with SAML metadata's EntityDescriptor or EntitiesDescriptor"
+            f"has the SHA-256 {digest}, not {called['sha256']} {options['sha256']}. Look at what has changed"
+            f" before you write the new one into {called['sha256']}"
         )
+    root = parse(document)
+    if options["signing_certificate"]:
+        root = signed_by(root, options["signing_certificate"], now)
     providers = {
         entity.get("entityID"): entity
         for entity in root.iter(METADATA + "EntityDescriptor")
         for role in entity.iterchildren(METADATA + "IDPSSODescriptor")
         if SAML2 in role.get("protocolSupportEnumeration", "").split()
     }
+    wanted = options["entity_id"]
     if not providers:
         raise MetadataError(
             "describes no SAML 2 identity provider (IDPSSODescriptor). Is it the metadata of a service provider?"
         )
-    if entity_id not in providers:
+    if wanted and wanted not in providers:
         raise MetadataError(
-            f"describes {', '.join(sorted(map(str, providers))[:5])}, not {entity_id}."
-            " Correct the entityID or the source"
+            f"describes {', '.join(sorted(map(str, providers))[:5])}, not {wanted}. Correct the entityID or the source"
         )
-    for element in (root, *providers[entity_id].iterancestors(), providers[entity_id]):
-        moment = expiry(element)
-        if moment and moment <= now:
-            raise MetadataError(f"was valid until {moment:%Y-%m-%d %H:%M %Z}. Get a fresh copy")
+    counted = [*providers[wanted].iterancestors(), providers[wanted]] if wanted else []
+    in_force([root, *counted], now, options["max_validity_days"])
+    if options["idp_keys"]:
+        pinned(root, options["idp_keys"], called["idp_keys"])
+    if not (options["trusted_source"] or options["signing_certificate"] or options["sha256"] or options["idp_keys"]):
+        raise MetadataError(
+            "is not tied to anything that you trust, so whoever answers in its place decides who may log in. It carries"
+            f" the signing key {', '.join(signing_keys(root)) or '(none)'}: compare it with what the identity provider"
+            f" says elsewhere and write it into {called['idp_keys']}. Or give {called['signing_certificate']} or"
+            f" {called['sha256']}; or, where the source is proof enough to you, set {called['trusted_source']}"
+        )
 
 
 def main():
@@ -159,19 +329,25 @@ def main():
         argument_spec={
             "content": {"type": "str", "required": True},
             "source": {"type": "str", "default": "the metadata document"},
-            "entity_id": {"type": "str", "required": True},
+            "entity_id": {"type": "str", "default": ""},
+            "signing_certificate": {"type": "str", "default": ""},
+            "sha256": {"type": "str", "default": ""},
+            "idp_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "trusted_source": {"type": "bool", "default": False},
+            "names": {"type": "dict", "default": {}},
+            "max_validity_days": {"type": "int", "default": 0},
             "max_bytes": {"type": "int", "default": 104857600},
         },
         supports_check_mode=True,
     )
     if etree is None:
-        module.fail_json(msg=missing_required_lib("lxml"), exception=LXML_ERROR)
+        module.fail_json(msg=missing_required_lib("lxml, signxml and cryptography"), exception=MISSING)
     document = module.params["content"].encode("utf-8")
     try:
-        examine(document, module.params["entity_id"], datetime.now(timezone.utc), module.params["max_bytes"])
+        examine(document, datetime.now(timezone.utc), module.params)
     except MetadataError as error:
         module.fail_json(msg=f"{module.params['source']} {error}. Nothing was changed.")
-    module.exit_json(changed=False, content=module.params["content"], sha256=hashlib.sha256(document).hexdigest())
+    module.exit_json(changed=False, sha256=hashlib.sha256(document).hexdigest())
 
 
 if __name__ == "__main__":

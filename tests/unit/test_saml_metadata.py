@@ -2,13 +2,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Metadata is accepted, or refused in plain words; whatever a document holds, nothing else happens."""
 
-from datetime import UTC, datetime
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from xml.sax.saxutils import quoteattr
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import saml_metadata
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
+from signxml import XMLSigner
 
 IDP = "https://idp.example.org"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,10 +40,22 @@ def federation(*entities: str, valid_until: str = "") -> str:
     return f'<EntitiesDescriptor xmlns="{NAMESPACE}"{validity}>{"".join(entities)}</EntitiesDescriptor>'
 
 
-def examine(document: str | bytes, entity_id: str = IDP, max_bytes: int = 100_000) -> None:
-    """Examine a document at the time of these tests."""
+OPTIONS = {
+    "entity_id": IDP,
+    "signing_certificate": "",
+    "sha256": "",
+    "idp_keys": [],
+    "trusted_source": True,
+    "names": {},
+    "max_validity_days": 0,
+    "max_bytes": 100_000,
+}
+
+
+def examine(document: str | bytes, **options) -> None:
+    """Examine a document at the time of these tests; by default its source is trusted."""
     data = document.encode("utf-8") if isinstance(document, str) else document
-    saml_metadata.examine(data, entity_id, NOW, max_bytes)
+    saml_metadata.examine(data, NOW, OPTIONS | options)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +151,168 @@ def test_document_type_is_never_accepted(document, name):
     assert not accepted(f"<!DOCTYPE {name} [<!ENTITY a 'x'>]>{document}")
 
 
-def test_module_hands_on_the_document_or_names_its_source(run_module):
-    result = run_module(saml_metadata, content=entity(), entity_id=IDP)
-    assert result["content"] == entity()
+def test_module_accepts_a_document_or_names_its_source(run_module):
+    result = run_module(saml_metadata, content=entity(), entity_id=IDP, trusted_source=True)
+    assert result["sha256"] == sha256(entity().encode()).hexdigest()
     assert not result["changed"]
     result = run_module(saml_metadata, content="<html/>", entity_id=IDP, source="idp.xml")
     assert result["failed"]
     assert result["msg"].startswith("idp.xml begins with <html>")
     assert result["msg"].endswith("Nothing was changed.")
+
+
+@dataclass
+class Signer:
+    """A key, and the self-signed certificate that carries it."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> str:
+        """The certificate as PEM."""
+        return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the public key."""
+        return sha256(self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+    @property
+    def key_info(self) -> str:
+        """The certificate as metadata carries it."""
+        der = base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
+        return f"<X509Data><X509Certificate>\n{der}\n</X509Certificate></X509Data>"
+
+    def sign(self, document: str) -> str:
+        """Return the document with an enveloped signature as its root's first child."""
+        signed = XMLSigner(signature_algorithm="ecdsa-sha256").sign(
+            etree.fromstring(document), key=self.key, cert=self.pem, reference_uri="#all"
+        )
+        return etree.tostring(signed).decode()
+
+
+def new_signer(days: int = 1) -> Signer:
+    """Make a signer whose certificate ends so many days after the time of these tests."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "signer")])
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, NOW - timedelta(days=9), NOW + timedelta(days=days)
+    )
+    return Signer(key, builder.sign(key, SHA256()))
+
+
+SIGNER = new_signer()
+OTHER = new_signer()
+
+
+def keyed(*key_infos: str, use: str = ' use="signing"') -> str:
+    """Return the description of an identity provider with these keys, in a document that can be signed."""
+    keys = "".join(
+        f'<KeyDescriptor{use}><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">{info}</KeyInfo></KeyDescriptor>'
+        for info in key_infos
+    )
+    described = entity().replace("/></EntityDescriptor>", f">{keys}</IDPSSODescriptor></EntityDescriptor>")
+    return described.replace("entityID=", 'ID="all" entityID=', 1)
+
+
+def test_document_from_anywhere_is_refused_with_the_key_to_compare():
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        examine(keyed(SIGNER.key_info), trusted_source=False)
+    assert "not tied to anything that you trust" in str(refusal.value)
+    assert SIGNER.fingerprint in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", [SIGNER.fingerprint, SIGNER.fingerprint.upper(), ":".join(SIGNER.fingerprint)])
+def test_pinned_key_is_accepted(key):
+    examine(keyed(SIGNER.key_info), trusted_source=False, idp_keys=[key, OTHER.fingerprint])
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (keyed(OTHER.key_info), f"carries the signing key {OTHER.fingerprint}, which is not among idp_keys"),
+        (keyed(SIGNER.key_info, OTHER.key_info), f"carries the signing key {OTHER.fingerprint}"),
+        (keyed(SIGNER.key_info, OTHER.key_info, use=""), f"carries the signing key {OTHER.fingerprint}"),
+        (keyed(SIGNER.key_info + OTHER.key_info), f"carries the signing key {OTHER.fingerprint}"),
+        (keyed(SIGNER.key_info + "<KeyValue/>"), "in another form than a certificate"),
+        (keyed("<KeyName>idp</KeyName>"), "in another form than a certificate"),
+        (keyed("<X509Data><X509Certificate>AAAA</X509Certificate></X509Data>"), "a certificate that cannot be read"),
+        (keyed(SIGNER.key_info, use=' use="encryption"'), "carries no signing key"),
+        (federation(keyed(SIGNER.key_info), keyed(OTHER.key_info)), f"carries the signing key {OTHER.fingerprint}"),
+    ],
+)
+def test_any_key_beside_the_pinned_one_is_refused(document, words):
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        examine(document, idp_keys=[SIGNER.fingerprint])
+    assert words in str(refusal.value)
+
+
+def test_pinned_document_is_accepted_and_every_other_refused():
+    examine(entity(), trusted_source=False, sha256=sha256(entity().encode()).hexdigest().upper())
+    with pytest.raises(saml_metadata.MetadataError, match=r"has the SHA-256 [0-9a-f]{64}, not sha256"):
+        examine(entity() + " ", trusted_source=False, sha256=sha256(entity().encode()).hexdigest())
+
+
+@pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["in force", "expired"])
+def test_document_signed_by_the_pinned_key_is_accepted(signer):
+    examine(signer.sign(keyed()), trusted_source=False, signing_certificate=signer.pem)
+
+
+GENUINE = SIGNER.sign(keyed(SIGNER.key_info))
+WRAPPED = federation(GENUINE, entity("https://evil.example.org"))
+INNER = GENUINE[GENUINE.index("<ds:Signature") : GENUINE.index("</ds:Signature>") + len("</ds:Signature>")]
+MOVED = WRAPPED.replace(INNER, "").replace("<EntityDescriptor", INNER + "<EntityDescriptor", 1)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (keyed(SIGNER.key_info), "is not signed. Get the signed metadata"),
+        (OTHER.sign(keyed()), "is not signed with the key of the pinned certificate"),
+        (GENUINE.replace(IDP, "https://evil.example.org"), "or was changed after that"),
+        (GENUINE.replace("</EntityDescriptor>", "<Organization/></EntityDescriptor>"), "or was changed after that"),
+        (WRAPPED, "is not signed. Get the signed metadata"),
+        (MOVED, "does not cover all of it"),
+    ],
+    ids=["unsigned", "by another key", "tampered with", "added to", "wrapped", "wrapped, and the signature moved up"],
+)
+def test_document_that_the_pinned_key_has_not_signed_as_a_whole_is_refused(document, words):
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        examine(document, entity_id="", signing_certificate=SIGNER.pem)
+    assert words in str(refusal.value)
+
+
+def test_pinned_certificate_that_is_none_is_named():
+    with pytest.raises(saml_metadata.MetadataError, match="what shall have signed it is no PEM certificate"):
+        examine(GENUINE, signing_certificate="-----BEGIN NOTHING-----")
+
+
+@pytest.mark.parametrize(
+    ("valid_until", "words"),
+    [
+        ("", "does not say until when it is valid"),
+        ("2026-02-01T00:00:00Z", "is valid until 2026-02-01 00:00 UTC, longer than 28 days"),
+        ("2025-12-31T00:00:00Z", "was valid until 2025-12-31 00:00 UTC"),
+    ],
+)
+def test_document_without_a_near_end_is_refused_where_one_is_wanted(valid_until, words):
+    examine(federation(entity(), valid_until="2026-01-29T00:00:00Z"), max_validity_days=28)
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        examine(federation(entity(), valid_until=valid_until), max_validity_days=28)
+    assert words in str(refusal.value)
+
+
+@given(st.data())
+def test_no_change_of_a_signed_document_is_accepted(data):
+    """Whatever byte is replaced: the change is refused, or what was signed says the same."""
+    place = data.draw(st.integers(0, len(GENUINE) - 1))
+    changed = GENUINE[:place] + data.draw(st.characters(codec="ascii")) + GENUINE[place + 1 :]
+    try:
+        examine(changed, entity_id="", signing_certificate=SIGNER.pem)
+    except saml_metadata.MetadataError:
+        return
+    root = saml_metadata.parse(changed.encode())
+    signed = saml_metadata.signed_by(root, SIGNER.pem, NOW)
+    genuine = saml_metadata.signed_by(saml_metadata.parse(GENUINE.encode()), SIGNER.pem, NOW)
+    assert etree.tostring(signed, method="c14n") == etree.tostring(genuine, method="c14n")

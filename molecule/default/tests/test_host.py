@@ -11,8 +11,13 @@ from testinfra.host import Host
 ACCOUNTS = ("flask_app", "flask_app-deploy", "www-data", "_shibd", "nobody")
 ENVIRONMENT = "/etc/flask_app/environment"
 SECRET_KEY = "/etc/flask_app/credentials/secret_key"
-SP_KEYS = ("/etc/shibboleth/sp-signing-key.pem", "/etc/shibboleth/sp-encrypt-key.pem")
+SP_KEYS = ("/etc/shibboleth/keys/1/sp-signing-key.pem", "/etc/shibboleth/keys/1/sp-encrypt-key.pem")
 TLS_KEY = "/etc/ssl/flask_sso/flask_app/key.pem"
+
+
+def test_packages_are_up_to_date(web: Host) -> None:
+    """The package that was one version behind is not any more."""
+    assert web.package("outdated").version == "2"
 
 
 @pytest.mark.parametrize("unit", ["apache2.service", "shibd.service", "flask_app.socket"])

@@ -2,18 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A user logs in at the identity provider, comes back with all that it says about them, and logs out everywhere."""
 
-import base64
-import zlib
-from urllib.parse import parse_qs
-
 import bench_client
 import httpx
 import lxml.etree
 import lxml.html
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 
 ENTITY_ID = f"{bench_client.SITE}/Shibboleth.sso"
 CONSUMER = f"{ENTITY_ID}/SAML2/POST"
@@ -33,20 +26,13 @@ def asks_for_password(page: httpx.Response) -> bool:
 
 def test_request_to_the_identity_provider_is_ours_and_signed(visitor: httpx.Client) -> None:
     """The AuthnRequest names the site, and the key in the site's metadata signed it."""
-    address = visitor.get("/login", follow_redirects=False).next_request.url
-    assert address.host == bench_client.IDP_HOST
-    query = {name: values[0] for name, values in parse_qs(address.query.decode()).items()}
-    request = lxml.etree.fromstring(zlib.decompress(base64.b64decode(query["SAMLRequest"]), -zlib.MAX_WBITS))
+    sent = visitor.get("/login", follow_redirects=False).next_request
+    assert sent.url.host == bench_client.IDP_HOST
+    request = lxml.etree.fromstring(bench_client.saml_request(sent))
     assert request.findtext("saml:Issuer", namespaces=NAMESPACES) == ENTITY_ID
     assert request.get("AssertionConsumerServiceURL") == CONSUMER
-    assert request.get("Destination") == str(address.copy_with(query=None))
-
-    metadata = lxml.etree.fromstring(visitor.get("/Shibboleth.sso/Metadata").content)
-    certificate = metadata.findtext(".//md:KeyDescriptor[@use='signing']//ds:X509Certificate", namespaces=NAMESPACES)
-    key = x509.load_der_x509_certificate(base64.b64decode(certificate)).public_key()
-    assert query["SigAlg"] == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-    signed = address.query.partition(b"&Signature=")[0]
-    key.verify(base64.b64decode(query["Signature"]), signed, padding.PKCS1v15(), hashes.SHA256())
+    assert request.get("Destination") == str(sent.url.copy_with(query=None))
+    assert bench_client.signed_with(sent, *bench_client.sp_certificates(visitor, "signing"))
 
 
 def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> None:

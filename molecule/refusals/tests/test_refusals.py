@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-SITE = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "site.yml"
 NAME = "flask.example.org"
 IDP = "https://auth.cern.ch/auth/realms/cern"
 
@@ -89,14 +85,12 @@ def disk(host) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def deploy(files):
+def deploy(files, run_site):
     """Run site.yml with everything right except `variables`; return its exit code and what it printed, in one line."""
 
     def run(variables: dict, *options: str) -> tuple[int, str]:
-        settings = {"flask_sso_idp_metadata_file": str(files / "idp.xml")} | variables
-        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], SITE, "-e", json.dumps(settings)]
-        done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=120)
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
+        right = {"flask_sso_idp_metadata_file": str(files / "idp.xml"), "flask_sso_idp_keys": []}
+        return run_site(right | variables, *options)
 
     return run
 
@@ -122,6 +116,8 @@ PROVIDED = {
     "apache_ssl_certificate_file": "{files}/good.pem",
     "apache_ssl_key_file": "{files}/good.key",
 }
+
+FETCHED = {"flask_sso_idp_metadata_file": ""}
 
 # What is wrong, and what the message must say about it.
 CASES = {
@@ -223,12 +219,36 @@ CASES = {
         ['shibboleth_sp_idp_metadata_file is "/no/such/file.xml"', "no file on the controller", "Write"],
     ),
     "metadata over plain HTTP": (
-        {"flask_sso_idp_metadata_url": "http://auth.cern.ch/metadata"},
+        FETCHED | {"flask_sso_idp_metadata_url": "http://auth.cern.ch/metadata"},
         ['shibboleth_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
     ),
     "metadata that cannot be fetched": (
-        {"flask_sso_idp_metadata_url": "https://idp.invalid/metadata"},
+        FETCHED | {"flask_sso_idp_metadata_url": "https://idp.invalid/metadata"},
         ['shibboleth_sp_idp_metadata_url is "https://idp.invalid/metadata"', "cannot be fetched", "metadata_file"],
+    ),
+    "two metadata sources": (
+        {"flask_sso_idp_metadata_url": "https://idp.example.org/metadata"},
+        ["shibboleth_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
+    ),
+    "a query service without the key of its answers": (
+        FETCHED | {"flask_sso_mdq_url": "https://mdq.example.org/"},
+        ["shibboleth_sp_mdq_url", "shibboleth_sp_metadata_certificate_file is not set", "your federation publishes"],
+    ),
+    "a query service without a slash": (
+        FETCHED | {"flask_sso_mdq_url": "https://mdq.example.org"},
+        ['shibboleth_sp_mdq_url is "https://mdq.example.org"', '"entities/"', "slash at its end"],
+    ),
+    "no certificate of the federation": (
+        {"flask_sso_metadata_certificate_file": "/no/such/file.pem"},
+        ['shibboleth_sp_metadata_certificate_file is "/no/such/file.pem"', "no file on the controller"],
+    ),
+    "a fingerprint that is none": (
+        {"flask_sso_idp_keys": ["SHA256:Zm9v"]},
+        ["shibboleth_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
+    ),
+    "neither an identity provider nor a discovery service": (
+        {"flask_sso_profile": "federation"},
+        ["shibboleth_sp_idp_entity_id is not set", "shibboleth_sp_discovery_url"],
     ),
     "a login page for metadata": (
         {"flask_sso_idp_metadata_file": "{files}/page.xml"},

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A visitor chooses an institution, logs in there, and is believed as far as that institution may speak."""
+
+import bench_client
+import federation
+import httpx
+import lxml.html
+from testinfra.host import Host
+
+UNIVERSITY = "https://idp.university.example/metadata"
+CERN = "https://auth.cern.ch/auth/realms/cern"
+
+
+def choose(visitor: httpx.Client, provider: str) -> httpx.Response:
+    """Go to the log-in, choose an identity provider at the discovery service and return the page after that."""
+    page = visitor.get("/login")
+    assert page.url.host == federation.NAME
+    return bench_client.submit_form(visitor, page, idpentityid=provider)
+
+
+def log_in(visitor: httpx.Client, user: str) -> dict:
+    """Log in at the university; return what the application knows."""
+    bench_client.answer_provider(visitor, choose(visitor, UNIVERSITY), user)
+    return visitor.get("/api/me").json()
+
+
+def test_visitors_are_asked_where_they_come_from(visitor: httpx.Client) -> None:
+    """The discovery service knows who asks, and offers what the federation has."""
+    page = visitor.get("/login")
+    assert page.url.params["entityID"] == "https://flask.example.org/shibboleth"
+    offered = lxml.html.fromstring(page.content).xpath("//select[@name='idpentityid']/option/@value")
+    assert set(offered) == {UNIVERSITY, CERN}
+
+
+def test_users_log_in_at_their_own_institution(visitor: httpx.Client) -> None:
+    """The application gets eduPerson's attributes, with scopes of the institution that said so."""
+    me = log_in(visitor, "vrubin")
+    assert (me["identifier"], me["name"], me["email"]) == (
+        "vrubin@university.example",
+        "Vera Rubin",
+        "vera.rubin@university.example",
+    )
+    assert me["groups"] == ["member@university.example", "staff@university.example"]
+
+
+def test_an_institution_cannot_speak_for_another(visitor: httpx.Client) -> None:
+    """What the university says about users of cern.ch is dropped; what it says about its own stays."""
+    bench_client.answer_provider(visitor, choose(visitor, UNIVERSITY), "impostor")
+    seen = visitor.get("/login").text + visitor.get("/api/me").text
+    assert "ghopper" not in seen
+    assert "admin@cern.ch" not in seen
+
+
+def test_an_institution_that_is_not_among_those_admitted_is_refused(visitor: httpx.Client) -> None:
+    """The federation knows it, this site does not: nobody is sent there to log in."""
+    page = choose(visitor, CERN)
+    assert page.url.host == bench_client.HOST
+    assert page.status_code >= 400 or "unable to locate" in page.text.lower()
+    assert visitor.get("/api/me").status_code == 401
+
+
+def test_metadata_is_asked_for_one_institution_at_a_time(web: Host, visitor: httpx.Client) -> None:
+    """shibd has no aggregate; it keeps the answers to its queries for the day when the service does not answer."""
+    log_in(visitor, "vrubin")
+    assert not web.file("/etc/shibboleth/idp-metadata.xml").exists
+    kept = web.check_output("grep --recursive --only-matching --no-filename 'entityID=\"[^\"]*' /var/cache/shibboleth")
+    assert set(kept.split()) == {f'entityID="{UNIVERSITY}'}
+
+
+def test_the_registration_sheet_asks_for_what_a_federation_does() -> None:
+    """entityID, discovery response and the attributes by their formal names are on the sheet."""
+    papers = bench_client.ARTIFACTS / "flask-sso-web"
+    metadata, sheet = (papers / "sp-metadata.xml").read_text(), (papers / "registration.md").read_text()
+    assert "DiscoveryResponse" in metadata
+    for value in ("`https://flask.example.org/shibboleth`", "`urn:oid:1.3.6.1.4.1.5923.1.1.1.6`"):
+        assert value in sheet

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not what was trusted is refused, by a run and by shibd; the site goes on with what it had.
+
+The tests go from refusals, which change nothing, to changes, in this order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
+
+import bench_client
+import federation
+import pytest
+from lxml import etree
+
+CERN = "https://auth.cern.ch/auth/realms/cern"
+DESCRIPTOR = f"{CERN}/protocol/saml/descriptor"
+PINNED_KEY = (bench_client.ARTIFACTS / "bench" / "idp-key").read_text()
+OTHER_KEY = "ab:" * 31 + "ab"
+SIGNED = {
+    "flask_sso_idp_keys": [],
+    "flask_sso_metadata_certificate_file": str(federation.CERTIFICATE),
+    "shibboleth_sp_metadata_max_validity_days": 28,
+}
+UNSIGNED = {"flask_sso_idp_keys": [], "flask_sso_idp_metadata_url": DESCRIPTOR}
+BOMB = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def documents() -> Iterator[None]:
+    """Publish every kind of metadata that somebody could put in the place of the right one."""
+    cern, university = federation.entities()
+    genuine = federation.sign(federation.aggregate(cern, university))
+    members = [etree.tostring(member) for member in etree.fromstring(genuine)[1:]]
+
+    def fresh() -> etree._Element:
+        return federation.aggregate(*map(etree.fromstring, members))
+
+    published = {
+        "tampered.xml": genuine.replace(b"https://auth.cern.ch/simplesamlphp/", b"https://evil.example.org/"),
+        "unsigned.xml": etree.tostring(fresh()),
+        "other-key.xml": federation.sign(fresh(), key=bench_client.UNIVERSITY_HOST),
+        "expired.xml": federation.sign(fresh(), valid=timedelta(seconds=-5)),
+        "endless.xml": federation.sign(fresh(), valid=timedelta(days=400)),
+        "other-entity.xml": federation.sign(federation.aggregate(etree.fromstring(members[1]))),
+        "bomb.xml": BOMB,
+    }
+    for name, document in published.items():
+        federation.publish(name, document)
+    yield
+    federation.main()
+
+
+def accepted(web) -> str:
+    """Return checksums of all that shibd knows about identity providers."""
+    return web.check_output("sha256sum /etc/shibboleth/*.xml /etc/shibboleth/*.pem /var/cache/shibboleth/*.xml")
+
+
+def log_in() -> str:
+    """Log in as a new visitor; return who the site says that is."""
+    with bench_client.client() as session:
+        bench_client.saml_login(session, "/login", "cpayne")
+        return session.get("/api/me").json().get("identifier")
+
+
+REFUSALS = {
+    "tampered with": (SIGNED, "tampered.xml", ["was changed after that", "Do not use it"]),
+    "unsigned": (SIGNED, "unsigned.xml", ["is not signed. Get the signed metadata"]),
+    "signed by another key": (SIGNED, "other-key.xml", ["is not signed with the key of the pinned certificate"]),
+    "expired": (SIGNED, "expired.xml", ["was valid until", "Get a fresh copy"]),
+    "valid for too long": (SIGNED, "endless.xml", ["longer than 28 days"]),
+    "for another entity": (
+        SIGNED,
+        "other-entity.xml",
+        [f"describes https://idp.university.example/metadata, not {CERN}"],
+    ),
+    "too large": (
+        SIGNED | {"shibboleth_sp_metadata_max_bytes": 1000},
+        "endless.xml",
+        ["more than the 1000 that are read"],
+    ),
+    "an entity bomb": (SIGNED, "bomb.xml", ["carries a document type"]),
+    "tied to nothing": (
+        UNSIGNED,
+        None,
+        ["is not tied to anything that you trust", PINNED_KEY.replace(":", ""), "write it into shibboleth_sp_idp_keys"],
+    ),
+    "of an unknown key": (
+        UNSIGNED | {"flask_sso_idp_keys": [OTHER_KEY]},
+        None,
+        [f"carries the signing key {PINNED_KEY.replace(':', '')}", "add it to shibboleth_sp_idp_keys"],
+    ),
+    "of another checksum": (
+        UNSIGNED | {"shibboleth_sp_metadata_sha256": "0" * 64},
+        None,
+        ["not shibboleth_sp_metadata_sha256 0000", "Look at what has changed"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "document", "phrases"), REFUSALS.values(), ids=REFUSALS)
+def test_metadata_is_refused_and_the_accepted_one_stays(web, run_site, variables, document, phrases):
+    before = accepted(web)
+    address = {"flask_sso_idp_metadata_url": federation.URL + document} if document else {}
+    code, said = run_site(variables | address)
+    assert code == 2, said
+    assert "changed=0 unreachable=0 failed=1" in said
+    assert "Nothing was changed" in said
+    assert not [phrase for phrase in phrases if phrase not in said], said
+    assert accepted(web) == before
+    assert log_in() == "cpayne"
+
+
+@pytest.mark.parametrize("document", ["tampered.xml", "unsigned.xml", "other-key.xml", "expired.xml", "bomb.xml"])
+def test_shibd_itself_refuses_what_the_address_gives_later(web, document):
+    """After the run, somebody takes over the federation's web server; shibd starts anew and keeps the accepted copy."""
+    directory = f"{federation.DIRECTORY}/federation"
+    before = accepted(web)
+    federation.on_host("cp", f"{directory}/{document}", f"{directory}/metadata.xml")
+    web.check_output("systemctl restart shibd")
+    assert accepted(web) == before
+    assert log_in() == "cpayne"
+    federation.main()
+
+
+def test_metadata_out_of_date_lets_nobody_in(web, run_site):
+    """What was right when it was accepted is no longer used after its end, although nobody runs anything."""
+    cern, _ = federation.entities()
+    term = timedelta(minutes=1)
+    end = time.monotonic() + term.total_seconds() + 1
+    address = federation.publish("short.xml", federation.sign(federation.aggregate(cern), valid=term))
+    code, said = run_site(SIGNED | {"flask_sso_idp_metadata_url": address})
+    assert code == 0, said
+    assert log_in() == "cpayne"
+    time.sleep(max(0, end - time.monotonic()))
+    web.check_output("systemctl restart shibd")
+    with bench_client.client() as session:
+        assert session.get("/login").url.host == bench_client.HOST
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        {"flask_sso_idp_keys": [PINNED_KEY]},
+        {"shibboleth_sp_metadata_sha256": "of the document"},
+        {"shibboleth_sp_metadata_tls_only": True},
+    ],
+    ids=["key", "checksum", "TLS"],
+)
+def test_unsigned_metadata_is_accepted_by(web, run_site, pin):
+    """CERN's descriptor is unsigned; each of the other ties will do."""
+    with bench_client.client() as session:
+        document = session.get(DESCRIPTOR).content
+    if "shibboleth_sp_metadata_sha256" in pin:
+        pin = {"shibboleth_sp_metadata_sha256": sha256(document).hexdigest()}
+    code, said = run_site(UNSIGNED | pin)
+    assert code == 0, said
+    assert web.file("/etc/shibboleth/idp-metadata.xml").content == document
+    assert log_in() == "cpayne"
+
+
+def test_large_metadata_does_not_slow_a_run_that_changes_nothing(run_site, tmp_path_factory):
+    """10 MB, from shibd's own source and as a copy from the controller, cost as good as nothing the second time."""
+    cern, university = federation.entities()
+    text = etree.tostring(university).decode()
+    count = 10_000_000 // len(text) + 1
+    crowd = [
+        etree.fromstring(text.replace("idp.university.example/metadata", f"idp-{n}.example")) for n in range(count)
+    ]
+    document = federation.sign(federation.aggregate(cern, *crowd))
+    assert len(document) > 10_000_000
+    copy = tmp_path_factory.mktemp("metadata") / "large.xml"
+    copy.write_bytes(document)
+    seconds = {}
+    for name, variables in {
+        "small": UNSIGNED | {"flask_sso_idp_keys": [PINNED_KEY]},
+        "copied": {"flask_sso_idp_keys": [], "flask_sso_idp_metadata_file": str(copy)},
+        "followed": SIGNED | {"flask_sso_idp_metadata_url": federation.publish("large.xml", document)},
+    }.items():
+        code, said = run_site(variables)
+        assert code == 0, said
+        start = time.monotonic()
+        code, said = run_site(variables)
+        seconds[name] = time.monotonic() - start
+        assert "changed=0" in said, said
+    assert seconds["copied"] < seconds["small"] + 5, seconds
+    assert seconds["followed"] < seconds["small"] + 2, seconds
+    assert max(seconds.values()) < 25, seconds
