@@ -12,7 +12,7 @@ ACCOUNTS = ("flask_app", "flask_app-deploy", "www-data", "_shibd", "nobody")
 ENVIRONMENT = "/etc/flask_app/environment"
 SECRET_KEY = "/etc/flask_app/credentials/secret_key"
 SP_KEYS = ("/etc/shibboleth/keys/1/sp-signing-key.pem", "/etc/shibboleth/keys/1/sp-encrypt-key.pem")
-TLS_KEY = "/etc/ssl/flask_sso/flask_app/key.pem"
+TLS_KEY = "/etc/ssl/flask_sso/flask_app/private_ca-key.pem"
 
 
 def test_packages_are_up_to_date(web: Host) -> None:

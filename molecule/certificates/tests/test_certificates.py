@@ -1,0 +1,240 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A certificate comes from the private authority, from a signed request, from files or by ACME; the site is always up.
+
+The tests change the source from one to the next, in this order.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import bench_client
+import pytest
+from bench_fixtures import run_playbook
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
+
+deploy = partial(run_playbook, "molecule/certificates/converge.yml")
+PAPERS = bench_client.ARTIFACTS / "flask-sso-web"
+REQUEST = PAPERS / f"{bench_client.HOST}.csr"
+ACME = {
+    "apache_ssl_certificate_source": "acme",
+    "apache_ssl_acme_directory": "https://acme.example.org:14000/dir",
+    "apache_ssl_acme_contact": "root@example.org",
+    "apache_ssl_acme_ca_file": "/usr/local/share/ca-certificates/flask-sso-bench.crt",
+}
+CSR = {"apache_ssl_certificate_source": "csr"}
+
+
+def served(authority: str | None = None) -> x509.Certificate:
+    """Return the certificate that the site shows; with an authority's PEM, only if that alone vouches for it."""
+    context = ssl.create_default_context(cadata=authority)
+    if not authority:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    address = bench_client.addresses()[bench_client.HOST]
+    with (
+        socket.create_connection((address, 443), timeout=5) as connection,
+        context.wrap_socket(connection, server_hostname=bench_client.HOST) as secured,
+    ):
+        return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Require that visitors are served all the time."""
+    failures, done = [], threading.Event()
+
+    def visit() -> None:
+        while not done.wait(0.05):
+            try:
+                served()
+            except OSError as error:
+                failures.append(error)
+
+    visits = threading.Thread(target=visit)
+    visits.start()
+    try:
+        yield
+    finally:
+        done.set()
+        visits.join()
+    assert failures == []
+
+
+class Authority:
+    """An authority with a root and an intermediate, as a campus has."""
+
+    def __init__(self) -> None:
+        self.root, root_key = self._issue("root", None, None)
+        self.intermediate, self.key = self._issue("intermediate", self.root, root_key)
+
+    def _issue(self, name: str, issuer: x509.Certificate | None, key: ec.EllipticCurvePrivateKey | None) -> tuple:
+        own = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(name, issuer, own.public_key(), 365).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        return builder.sign(key or own, hashes.SHA256()), own
+
+    def _builder(self, name: str, issuer: x509.Certificate | None, key, days: int) -> x509.CertificateBuilder:
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        now = datetime.now(UTC)
+        term = (now - timedelta(days=1), now + timedelta(days=days))
+        above = issuer.subject if issuer else subject
+        return x509.CertificateBuilder(above, subject, key, x509.random_serial_number(), *term)
+
+    def sign(self, key, days: int = 90) -> x509.Certificate:
+        """Issue a certificate for the site."""
+        names = x509.SubjectAlternativeName([x509.DNSName(bench_client.HOST)])
+        builder = self._builder(bench_client.HOST, self.intermediate, key, days).add_extension(names, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    @property
+    def pem(self) -> str:
+        """The root, as visitors trust it."""
+        return self.root.public_bytes(Encoding.PEM).decode()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    """The campus's authority."""
+    return Authority()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_papers_of_earlier_runs() -> None:
+    """Begin without requests and certificates of an earlier bench."""
+    for path in PAPERS.glob(f"{bench_client.HOST}.*"):
+        path.unlink()
+
+
+def succeed(run: Callable[[], tuple[int, str]]) -> str:
+    """Require that a run succeeds, without disturbing visitors, and that the next one changes nothing."""
+    with undisturbed():
+        code, said = run()
+    assert code == 0, said
+    code, again = run()
+    assert (code, "changed=0" in again) == (0, True), again
+    return said
+
+
+def test_request_waits_to_be_signed(web):
+    """The host has a new key and a temporary certificate; the controller has the request, and is told what to do."""
+    said = succeed(lambda: deploy(CSR))
+    assert f"Have {REQUEST} signed" in said
+    request = x509.load_pem_x509_csr(REQUEST.read_bytes())
+    assert request.public_key().key_size >= 2048
+    assert isinstance(request.signature_hash_algorithm, hashes.SHA512)
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [bench_client.HOST]
+    assert served().public_key() == request.public_key()
+    assert web.check_output("stat --format '%U %a' /etc/ssl/flask_sso/flask_app/csr-key.pem") == "root 600"
+
+
+def test_certificate_for_another_key_is_refused(authority):
+    before = served()
+    stranger = authority.sign(ec.generate_private_key(ec.SECP256R1()).public_key())
+    REQUEST.with_suffix(".cer").write_bytes(stranger.public_bytes(Encoding.PEM))
+    code, said = deploy(CSR)
+    assert code == 2
+    assert "is not the key of the signed certificate" in said
+    assert "changed=0" in said
+    assert served() == before
+
+
+def test_chain_of_another_authority_is_refused(authority):
+    request = x509.load_pem_x509_csr(REQUEST.read_bytes())
+    REQUEST.with_suffix(".cer").write_bytes(authority.sign(request.public_key()).public_bytes(Encoding.DER))
+    bundle = pkcs7.serialize_certificates([Authority().intermediate], Encoding.PEM)
+    REQUEST.with_suffix(".p7b").write_bytes(bundle)
+    code, said = deploy(CSR)
+    assert code == 2
+    assert "does not belong to what issued the certificate: CN=intermediate" in said
+
+
+def test_signed_certificate_and_its_chain_are_taken(authority):
+    """From DER and PKCS#7, as a Windows authority hands them out; visitors who know the root alone are convinced."""
+    bundle = pkcs7.serialize_certificates([authority.root, authority.intermediate], Encoding.DER)
+    REQUEST.with_suffix(".p7b").write_bytes(bundle)
+    succeed(lambda: deploy(CSR))
+    assert served(authority.pem).issuer == authority.intermediate.subject
+
+
+def write_provided(directory: Path, authority: Authority, days: int) -> dict:
+    """Write a pair with its chain; return the variables that name it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    files = {
+        "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        "certificate": authority.sign(key.public_key(), days).public_bytes(Encoding.PEM),
+        "chain": authority.intermediate.public_bytes(Encoding.PEM),
+    }
+    for name, content in files.items():
+        (directory / f"{name}.pem").write_bytes(content)
+    named = {f"apache_ssl_{name}_file": str(directory / f"{name}.pem") for name in files}
+    return named | {"apache_ssl_certificate_source": "provided"}
+
+
+def test_provided_certificate_that_runs_out_is_reported_at_every_run(authority, tmp_path):
+    variables = write_provided(tmp_path, authority, 20)
+    said = succeed(lambda: deploy(variables))
+    _, again = deploy(variables)
+    for text in (said, again):
+        assert f"The certificate of {bench_client.HOST} runs out on 2" in text
+        assert "fewer than apache_ssl_expiry_days (30)" in text
+    _, quiet = deploy(variables | {"apache_ssl_expiry_days": 10})
+    assert "runs out on" not in quiet
+    assert served(authority.pem).issuer == authority.intermediate.subject
+
+
+def pebble_root() -> str:
+    """Return the root of the ACME authority, which is another one at each start."""
+    with bench_client.client() as session:
+        return session.get("https://acme.example.org:15000/roots/0").text
+
+
+def test_acme_certificate_is_there_a_moment_after_the_run(web):
+    """Nobody reloads httpd by hand, and the run does not wait for more than it has to."""
+    with undisturbed():
+        code, said = deploy(ACME)
+    assert code == 0, said
+    wait_for(lambda: vouched_for(pebble_root()))
+    assert "Pebble Intermediate" in served(pebble_root()).issuer.rfc4514_string()
+    assert web.service("flask_sso-renewal.path").is_enabled
+
+
+def test_renewed_certificate_takes_effect_by_itself(web):
+    """Pebble's certificates last 90 seconds; in the last third httpd renews, and visitors get the new one."""
+    first = served()
+    time.sleep(max(0, (first.not_valid_after_utc - datetime.now(UTC)).total_seconds() - 25))
+    with undisturbed():
+        web.check_output("systemctl reload apache2")  # httpd looks at once instead of twice a day
+        wait_for(lambda: served().serial_number != first.serial_number)
+    assert vouched_for(pebble_root())
+
+
+def vouched_for(authority: str) -> bool:
+    """Tell whether an authority vouches for the site."""
+    try:
+        served(authority)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool], seconds: int = 60) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)
