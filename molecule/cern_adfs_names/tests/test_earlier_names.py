@@ -27,6 +27,16 @@ def test_a_response_to_the_earlier_address_logs_in():
     assert "Grace Hopper" in response.text
 
 
+def test_the_earlier_sign_out_page_gets_its_picture():
+    """The address that the central page loads a picture from ends the session here, and a browser can draw the answer."""
+    with bench_client.browser() as page:
+        bench_client.browser_login(page, f"{bench_client.SITE}/login", "ghopper")
+        page.goto(f"{bench_client.SITE}/Shibboleth.sso/ADFS?wa=wsignoutcleanup1.0")
+        assert page.url == f"{bench_client.SITE}/shibboleth-sp/wsignout.gif"
+        assert page.evaluate("[document.contentType, document.images[0].naturalWidth]") == ["image/gif", 1]
+        assert page.goto(f"{bench_client.SITE}/api/me").status == 401
+
+
 def test_the_papers_for_the_registration_name_that_address():
     """The metadata and the sheet on the controller have everything that the identity provider asks for."""
     papers = bench_client.ARTIFACTS / "flask-sso-web"
