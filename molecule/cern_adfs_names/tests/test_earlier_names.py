@@ -28,7 +28,7 @@ def test_a_response_to_the_earlier_address_logs_in():
 
 
 def test_the_earlier_sign_out_page_gets_its_picture():
-    """The address that the central page loads a picture from ends the session here, and a browser can draw the answer."""
+    """What the central page loads from every site ends the session here, and a browser can draw the answer."""
     with bench_client.browser() as page:
         bench_client.browser_login(page, f"{bench_client.SITE}/login", "ghopper")
         page.goto(f"{bench_client.SITE}/Shibboleth.sso/ADFS?wa=wsignoutcleanup1.0")
