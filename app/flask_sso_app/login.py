@@ -39,11 +39,22 @@ def finish(_identity_info: object) -> tuple[str, int] | None:
 
 def init_app(app: Flask) -> None:
     """Set up the login of an application; ``/login`` is where Apache requires a session."""
+    if app.config["SOURCE"] != shibboleth.NAME:
+        app.add_url_rule("/login", "login", enter)
+        return
     app.config.update(
         shibboleth.multipass_settings(app.config), MULTIPASS_LOGIN_URLS=None, MULTIPASS_SUCCESS_ENDPOINT="pages.home"
     )
     app.add_url_rule("/login", "login", build_only=True)  # a short name for the rule that Flask-Multipass adds
     multipass.init_app(app)
+
+
+def enter() -> Response | tuple[str, int]:
+    """Go on to the page asked for, where the server has already found out who the user is."""
+    if g.identity is None:
+        return render_template("certificate.html"), 403
+    url = request.args.get("next", "")
+    return redirect(url if is_own_path(url) else url_for("pages.home"))
 
 
 def is_own_path(url: str) -> bool:
@@ -64,7 +75,9 @@ def required(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def log_out() -> Response:
-    """End the single sign-on session, and come back to the start page."""
+    """End the single sign-on session, and come back to the start page. A certificate stays until the browser closes."""
+    if current_app.config["SOURCE"] != shibboleth.NAME:
+        return redirect(url_for("pages.home"))
     provider = multipass.auth_providers[g.identity.source if g.identity else shibboleth.NAME]
     return provider.process_logout(url_for("pages.home", _external=True))
 

@@ -42,6 +42,19 @@ def logout() -> Response:
     return login.log_out()
 
 
+@blueprint.get("/hello")
+def hello() -> Response:
+    """Greet the user by name, in plain text."""
+    return Response(f"Hello {g.identity.display_name if g.identity else 'Unauthorized'}!", mimetype="text/plain")
+
+
+@blueprint.get("/ping")
+@login.required
+def ping() -> Response:
+    """Answer whoever is logged in."""
+    return Response("pong", mimetype="text/plain")
+
+
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """Tell a monitor that the application runs."""

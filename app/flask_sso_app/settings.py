@@ -15,6 +15,9 @@ from flask import Flask
 #: What a field of the identity is called in the environ (profile ``cern``).
 ATTRIBUTES = {"identifier": "upn", "name": "displayName", "email": "EmailAddress", "groups": "Group"}
 
+#: Names of the adapters in :mod:`flask_sso_app.sources`.
+SOURCES = ("shibboleth", "client_certificate")
+
 #: Further attributes to show.
 MORE_ATTRIBUTES = [
     "PersonID",
@@ -42,6 +45,8 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     :raises SettingsError: if a setting is wrong or the secret key is missing.
     """
     app.config.from_mapping(
+        SOURCE="shibboleth",
+        PEOPLE=[],
         ATTRIBUTES=ATTRIBUTES,
         MORE_ATTRIBUTES=MORE_ATTRIBUTES,
         LOGOUT_URI="/Shibboleth.sso/Logout?return={return_url}",
@@ -53,6 +58,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     app.config.from_mapping(overrides)
     if "SECRET_KEY" not in overrides:
         app.config["SECRET_KEY"] = secret_key(app)
+    check_source(app.config["SOURCE"], app.config["PEOPLE"])
     check_attributes(app.config["ATTRIBUTES"], app.config["MORE_ATTRIBUTES"])
 
 
@@ -81,6 +87,23 @@ def read_credential(name: str) -> str:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, name) if directory else None
     return path.read_text().strip() if path and path.exists() else ""
+
+
+def check_source(source: object, people: object) -> None:
+    """Refuse a way in that does not exist, and people who cannot be recognised.
+
+    :param source: ``SOURCE``, name of the adapter.
+    :param people: ``PEOPLE``, list of who holds which client certificate.
+    :raises SettingsError: if they do not fit.
+    """
+    if source not in SOURCES:
+        raise SettingsError(f"FLASK_SSO_SOURCE is {source!r}; write one of {', '.join(SOURCES)}.")
+    if not isinstance(people, list):
+        raise SettingsError(f"FLASK_SSO_PEOPLE is a JSON list of objects; got {people!r}.")
+    for one in people:
+        wanted = ("issuer", "serial", "identifier")
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) and one[key] for key in wanted):
+            raise SettingsError(f"FLASK_SSO_PEOPLE has {one!r}; write {', '.join(wanted)}, each a text, for everybody.")
 
 
 def check_attributes(names: object, more: object) -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask_sso_app.identity import Identity
-from flask_sso_app.sources import shibboleth
+from flask import current_app
 
-SOURCES = (shibboleth.identify,)
+from flask_sso_app.identity import Identity
+from flask_sso_app.sources import client_certificate, shibboleth
+
+SOURCES = {source.NAME: source.identify for source in (shibboleth, client_certificate)}
 
 
 def identify(environ: Mapping[str, Any]) -> Identity | None:
-    """Return the identity of the first source that knows the user, or None for an anonymous request.
+    """Return the identity that the source in the setting ``SOURCE`` finds, or None for an anonymous request.
 
     :param environ: WSGI environ of the request.
     """
-    return next(filter(None, (source(environ) for source in SOURCES)), None)
+    return SOURCES[current_app.config["SOURCE"]](environ)

@@ -17,6 +17,7 @@ def test_rule_lets_through_whom_it_names(visitor: httpx.Client, path: str, user:
     """The application has no such pages: its 404 says that the request came through, a 403 that it did not."""
     page, _ = bench_client.saml_login(visitor, path, user)
     assert (page.url.path, page.status_code) == (path, status)
+    assert ("lacks a role, a group or a second factor" in page.text) is (status == 403)
     assert visitor.get("/api/me").json()["identifier"] == user
 
 

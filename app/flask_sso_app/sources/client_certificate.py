@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client certificates: the server has verified one and says whose it is in ``SSL_CLIENT_*``, never in ``HTTP_*``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app
+
+from flask_sso_app.identity import Identity, Session
+from flask_sso_app.sources.shibboleth import decode
+
+NAME = "client_certificate"
+
+
+def identify(environ: Mapping[str, Any]) -> Identity | None:
+    """Return the identity behind a verified client certificate.
+
+    With the setting ``PEOPLE``, issuer and serial number decide who that is; without it, the one common name does.
+
+    :param environ: WSGI environ of the request.
+    :return: None without a verified certificate, for one of somebody unknown, or for one with several common names.
+    """
+    if environ.get("SSL_CLIENT_VERIFY") != "SUCCESS":
+        return None
+    people = current_app.config["PEOPLE"]
+    person = listed(environ, people) if people else named(environ)
+    if person is None:
+        return None
+    issuer = decode(environ.get("SSL_CLIENT_I_DN", ""))
+    return Identity(
+        source=NAME,
+        identifier=person["identifier"],
+        name=person.get("name", ""),
+        email=person.get("email", ""),
+        groups=tuple(person.get("groups", ())),
+        attributes={"subject": (decode(environ.get("SSL_CLIENT_S_DN", "")),), "issuer": (issuer,)},
+        session=Session(id=environ.get("SSL_CLIENT_M_SERIAL", ""), identity_provider=issuer, context=NAME),
+    )
+
+
+def listed(environ: Mapping[str, Any], people: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the person who is listed with this certificate's issuer and serial number.
+
+    A distinguished name is compared as a whole and never taken apart: text in it can look like anything.
+    """
+    held = (decode(environ.get("SSL_CLIENT_I_DN", "")), environ.get("SSL_CLIENT_M_SERIAL", "").lstrip("0").upper())
+    return next((one for one in people if (one["issuer"], one["serial"].lstrip("0").upper()) == held), None)
+
+
+def named(environ: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return who the certificate names, if it is one person: the server numbers a second common name."""
+    name = decode(environ.get("SSL_CLIENT_S_DN_CN", ""))
+    if not name or "SSL_CLIENT_S_DN_CN_1" in environ:
+        return None
+    return {"identifier": name, "name": name, "email": decode(environ.get("SSL_CLIENT_SAN_Email_0", ""))}

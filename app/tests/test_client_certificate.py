@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A verified certificate is an identity; anything less, and anything that looks like more than one person, is none."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import GRACE, Browser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_sso_app import create_app
+from flask_sso_app.settings import SettingsError
+
+ISSUER = "CN=campus.flask_sso private authority"
+CERTIFICATE = {
+    "SSL_CLIENT_VERIFY": "SUCCESS",
+    "SSL_CLIENT_S_DN": "CN=Grace Hopper",
+    "SSL_CLIENT_S_DN_CN": "Grace Hopper",
+    "SSL_CLIENT_SAN_Email_0": "grace@example.org",
+    "SSL_CLIENT_I_DN": ISSUER,
+    "SSL_CLIENT_M_SERIAL": "0A1B",
+}
+PEOPLE = [{"issuer": ISSUER, "serial": "a1b", "identifier": "ghopper", "name": "Grace Hopper", "groups": ["navy"]}]
+
+
+def browser(**settings) -> Browser:
+    """Return a browser of an application that knows its users by certificate."""
+    app = create_app({"SECRET_KEY": "tests", "SOURCE": "client_certificate", **settings})
+    app.test_client_class = Browser
+    return app.test_client()
+
+
+def me(environ: dict, **settings) -> dict | None:
+    """Return who the application says the user is."""
+    answer = browser(**settings).get("/api/me", environ=environ)
+    return answer.json if answer.status_code == 200 else None
+
+
+def test_verified_certificate_names_the_user():
+    user = me(CERTIFICATE)
+    assert (user["identifier"], user["name"], user["email"]) == ("Grace Hopper", "Grace Hopper", "grace@example.org")
+    assert user["session"]["identity_provider"] == ISSUER
+
+
+def test_listed_certificate_is_known_by_issuer_and_serial():
+    user = me(CERTIFICATE | {"SSL_CLIENT_S_DN_CN": "Anybody"}, PEOPLE=PEOPLE)
+    assert (user["identifier"], user["groups"]) == ("ghopper", ["navy"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"SSL_CLIENT_M_SERIAL": "0A1C"}, {"SSL_CLIENT_I_DN": "CN=another"}, {"SSL_CLIENT_I_DN": ISSUER + ",O=x"}],
+)
+def test_certificate_that_is_not_listed_is_nobody(change):
+    assert me(CERTIFICATE | change, PEOPLE=PEOPLE) is None
+
+
+@pytest.mark.parametrize("verify", ["NONE", "GENEROUS", "FAILED:certificate has expired", "success", "", None])
+def test_certificate_that_was_not_verified_is_nobody(verify):
+    environ = CERTIFICATE | {"SSL_CLIENT_VERIFY": verify}
+    assert me({name: value for name, value in environ.items() if value is not None}) is None
+
+
+def test_certificate_of_two_people_is_nobody():
+    assert me(CERTIFICATE | {"SSL_CLIENT_S_DN_CN_1": "Cecilia Payne"}) is None
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4096))
+def test_any_name_is_taken_as_it_is(name):
+    """Names with =, /, commas, quotes or other alphabets neither crash anything nor become somebody else."""
+    user = me(CERTIFICATE | {"SSL_CLIENT_S_DN_CN": name.encode().decode("latin-1")})
+    assert user["identifier"] == name
+
+
+def test_headers_make_nobody():
+    for name in ("SSL-Client-Verify", "SSL_CLIENT_VERIFY", "Ssl_Client_Verify"):
+        headers = {name: "SUCCESS", name.replace("erify", "") + "S-DN-CN": "Grace Hopper"}
+        assert browser().get("/api/me", headers=headers).status_code == 401
+
+
+def test_one_source_does_not_believe_the_other(app):
+    assert me(GRACE) is None
+    assert app.test_client().get("/api/me", environ=CERTIFICATE).status_code == 401
+
+
+def test_pages_greet_whom_they_know():
+    assert browser().get("/hello", environ=CERTIFICATE).text == "Hello Grace Hopper!"
+    assert browser().get("/hello").text == "Hello Unauthorized!"
+    assert browser().get("/ping", environ=CERTIFICATE).text == "pong"
+    page = browser().get("/", environ=CERTIFICATE).text
+    assert "Grace Hopper" in page
+    assert "Log out" not in page
+
+
+def test_login_goes_on_or_says_what_is_missing():
+    answer = browser().get("/login?next=/profile", environ=CERTIFICATE)
+    assert (answer.status_code, answer.location) == (302, "/profile")
+    assert browser().get("/login?next=//evil.example.org", environ=CERTIFICATE).location == "/"
+    refused = browser().get("/login")
+    assert refused.status_code == 403
+    assert "by a certificate in their browser" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"SOURCE": "fax"}, "write one of shibboleth, client_certificate"),
+        ({"PEOPLE": "Grace"}, "a JSON list"),
+        ({"PEOPLE": [{"serial": "1"}]}, "write issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"serial": 5}]}, "each a text"),
+    ],
+)
+def test_wrong_settings_are_refused_with_the_remedy(settings, words):
+    with pytest.raises(SettingsError, match=words):
+        browser(**settings)
