@@ -165,19 +165,26 @@ def answer_provider(
 
 
 @contextmanager
-def browser() -> Iterator[Page]:
-    """Open a page in Debian's Chromium, in a home of its own that trusts the bench's CA: TLS errors stay errors."""
+def browser(person: Path | None = None) -> Iterator[Page]:
+    """Open a page in Debian's Chromium, in a home of its own that trusts the bench's CA: TLS errors stay errors.
+
+    `person` is the directory of somebody's client certificate, which the browser imports and shows to the site.
+    """
     with TemporaryDirectory() as home, sync_playwright() as playwright:
         store = Path(home) / ".pki" / "nssdb"
         store.mkdir(parents=True)
         certutil = ["certutil", "-d", f"sql:{store}"]
         subprocess.run([*certutil, "-N", "--empty-password"], check=True)
         subprocess.run([*certutil, "-A", "-n", "bench", "-t", "C,,", "-i", str(CA)], check=True)
+        if person:
+            bundle = ["-i", str(person / f"{person.name}.p12"), "-w", str(person / "passphrase")]
+            pk12util = ["pk12util", "-d", f"sql:{store}", *bundle]
+            subprocess.run(pk12util, check=True, capture_output=True)
         rules = ", ".join(f"MAP {name} {address}" for name, address in addresses().items())
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
             env={**os.environ, "HOME": home},
-            args=[f"--host-resolver-rules={rules}, MAP * ~NOTFOUND", "--disable-quic"],
+            args=[f"--host-resolver-rules={rules}, MAP * ~NOTFOUND", "--disable-quic", "--auto-ssl-client-auth"],
         )
         try:
             yield chromium.new_page()
