@@ -7,7 +7,7 @@ SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test lint unit bench down clean tools
+.PHONY: help demo demo-client-certificates test lint unit bench down clean tools
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
@@ -20,6 +20,12 @@ demo: tools ## bring up the bench, deploy site.yml on it, log in with a real bro
 	ansible-playbook -i inventories/bench site.yml
 	ansible-playbook -i inventories/bench molecule/shared/register_sp.yml
 	python molecule/shared/demo.py
+
+demo-client-certificates: tools ## the same for people with a client certificate instead of an account
+	$(BENCH) docker images browser
+	molecule create --scenario-name client_certificates
+	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
+	python molecule/shared/demo_client_certificates.py
 
 test: lint unit $(addprefix test-,$(SCENARIOS)) ## run everything: linters, unit tests, every scenario
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
