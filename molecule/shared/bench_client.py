@@ -8,6 +8,7 @@ Host names resolve to the containers, and TLS is verified against the bench's ow
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 import subprocess
@@ -32,6 +33,8 @@ from playwright.sync_api import Page, sync_playwright
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = "flask-sso-bench"
+# Chromium asks a person which certificate to show, unless a policy of the machine answers.
+POLICY = Path("/etc/chromium/policies/managed/flask-sso-bench.json")
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
@@ -180,16 +183,21 @@ def browser(person: Path | None = None) -> Iterator[Page]:
             bundle = ["-i", str(person / f"{person.name}.p12"), "-w", str(person / "passphrase")]
             pk12util = ["pk12util", "-d", f"sql:{store}", *bundle]
             subprocess.run(pk12util, check=True, capture_output=True)
+            POLICY.parent.mkdir(parents=True, exist_ok=True)
+            POLICY.write_text(
+                json.dumps({"AutoSelectCertificateForUrls": [json.dumps({"pattern": SITE, "filter": {}})]})
+            )
         rules = ", ".join(f"MAP {name} {address}" for name, address in addresses().items())
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
             env={**os.environ, "HOME": home},
-            args=[f"--host-resolver-rules={rules}, MAP * ~NOTFOUND", "--disable-quic", "--auto-ssl-client-auth"],
+            args=[f"--host-resolver-rules={rules}, MAP * ~NOTFOUND", "--disable-quic"],
         )
         try:
             yield chromium.new_page()
         finally:
             chromium.close()
+            POLICY.unlink(missing_ok=True)
 
 
 def browser_login(page: Page, url: str, user: str) -> None:
