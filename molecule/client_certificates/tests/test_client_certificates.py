@@ -111,8 +111,10 @@ def test_browser_shows_its_certificate(tmp_path: Path) -> None:
 
 
 def test_no_certificate_no_page(web: Host) -> None:
-    """The TLS handshake already fails."""
-    assert logs(web, "peer did not return a certificate", lambda: refused(None))
+    """The TLS handshake already fails, with the alert that makes a browser say what is missing."""
+    with pytest.raises(httpx.ReadError, match="CERTIFICATE_REQUIRED"):
+        visit(None)
+    assert logs(web, "with abortive shutdown", lambda: refused(None))
 
 
 @pytest.mark.parametrize(
