@@ -117,6 +117,7 @@ PROVIDED = {
     "apache_ssl_key_file": "{files}/good.key",
 }
 
+ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
 FETCHED = {"flask_sso_idp_metadata_file": ""}
 
 # What is wrong, and what the message must say about it.
@@ -177,6 +178,26 @@ CASES = {
         PROVIDED
         | {"apache_ssl_certificate_file": "{files}/misnamed.pem", "apache_ssl_key_file": "{files}/misnamed.key"},
         ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
+    ),
+    "an ACME authority without a contact": (
+        ACME | {"apache_ssl_acme_contact": ""},
+        ['apache_ssl_acme_contact is ""', "a mail address that the authority may warn"],
+    ),
+    "an ACME authority over plain HTTP": (
+        ACME | {"apache_ssl_acme_directory": "http://acme.example.org/dir"},
+        ['apache_ssl_acme_directory is "http://acme.example.org/dir"', "Write the https address"],
+    ),
+    "a port where ACME does not ask": (
+        ACME | {"apache_ssl_http_port": 8080},
+        ["apache_ssl_http_port is 8080", "port 80 alone"],
+    ),
+    "days to the end in words": (
+        {"apache_ssl_expiry_days": -1},
+        ["apache_ssl_expiry_days is -1", "at least 0"],
+    ),
+    "a chain that does not belong to the certificate": (
+        PROVIDED | {"apache_ssl_chain_file": "{files}/another.pem"},
+        ["{files}/good.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
     ),
     "no directory of the application": (
         {"flask_sso_app_source": "/no/such/directory"},
@@ -278,6 +299,10 @@ CASES = {
         {"flask_sso_idp_metadata_file": "{files}/bomb.xml"},
         ["{files}/bomb.xml", "carries a document type (<!DOCTYPE)", "Get it from another source"],
     ),
+    "a directory without keys": (
+        {"shibboleth_sp_keys_directory": "{files}"},
+        ['shibboleth_sp_keys_directory is "{files}"', "no active/sp-signing-cert.pem", "or leave the variable empty"],
+    ),
     "a user name that no attribute carries": (
         {"shibboleth_sp_remote_user": ["nickname"]},
         ["shibboleth_sp_remote_user is ['nickname']", "not among shibboleth_sp_attributes (upn,"],
@@ -290,6 +315,19 @@ def test_everything_right_is_not_refused_and_only_looked_at(host, deploy):
     code, said = deploy({}, "--tags=preflight")
     assert code == 0, said
     assert "shibboleth_sp : Check the metadata" in said
+    assert disk(host) == before
+
+
+def test_profile_of_ones_own_is_a_file_and_no_more(host, deploy, files):
+    """Nobody has to touch the role for an identity provider that it does not know."""
+    profile = files / "profile.yml"
+    profile.write_text(
+        f"entity_id: https://{NAME}/sp\nidp_entity_id: {IDP}\nremote_user: [uid]\n"
+        "attributes:\n  - {id: uid, name: uid, format: basic, required: true}\n"
+    )
+    before = disk(host)
+    code, said = deploy({"flask_sso_profile": str(profile)}, "--tags=preflight")
+    assert code == 0, said
     assert disk(host) == before
 
 
