@@ -75,3 +75,24 @@ def test_the_registration_sheet_asks_for_what_a_federation_does() -> None:
     assert "DiscoveryResponse" in metadata
     for value in ("`https://flask.example.org/shibboleth`", "`urn:oid:1.3.6.1.4.1.5923.1.1.1.6`"):
         assert value in sheet
+
+
+def test_one_institution_by_the_generic_profile(run_site, visitor: httpx.Client) -> None:
+    """The same host with a single identity provider, whose scopes nobody else could claim: values come as they are."""
+    code, said = run_site(
+        {
+            "flask_sso_profile": "generic",
+            "flask_sso_idp_entity_id": UNIVERSITY,
+            "flask_sso_idp_metadata_url": "https://idp.university.example/simplesamlphp/saml2/idp/metadata.php",
+            "flask_sso_mdq_url": "",
+            "flask_sso_discovery_url": "",
+            "flask_sso_metadata_certificate_file": "",
+            "flask_sso_idp_keys": [],
+            "shibboleth_sp_metadata_tls_only": True,
+            "flask_app_environment": {"FLASK_SSO_ATTRIBUTES": {"identifier": "eppn", "groups": "affiliation"}},
+        }
+    )
+    assert code == 0, said
+    bench_client.saml_login(visitor, "/login", "vrubin")
+    me = visitor.get("/api/me").json()
+    assert (me["identifier"], me["groups"][0]) == ("vrubin@university.example", "member@university.example")
