@@ -35,7 +35,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 def identify() -> None:
     """Find out who sends this request. The environ alone decides, so a log-out takes effect at once."""
-    g.identity = sources.identify(request.environ)
+    g.identity = sources.identify()
 
 
 def protect(response: Response) -> Response:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 from flask import Flask, Response, current_app, g, redirect, render_template, request, url_for
 from flask_multipass import Multipass
 
+from flask_sso_app import sources
 from flask_sso_app.sources import shibboleth
 
 
@@ -68,7 +69,7 @@ def required(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if g.identity is None:
-            return redirect(url_for("login", next=request.full_path.rstrip("?")))
+            return redirect(url_for("login", next=(request.script_root + request.full_path).rstrip("?")))
         return view(*args, **kwargs)
 
     return guarded
@@ -85,8 +86,8 @@ def log_out() -> Response:
 def refuse() -> tuple[str, int]:
     """Explain to the user, and in the log, why a login did not work."""
     attribute = current_app.config["ATTRIBUTES"]["identifier"]
-    session = shibboleth.read_session(request.environ)
-    attributes = shibboleth.read_attributes(request.environ)
+    said = sources.variables()
+    session, attributes = shibboleth.read_session(said), shibboleth.read_attributes(said)
     count = len(attributes.get(attribute, ()))
     current_app.logger.warning(
         "Login refused: %s, %d values of %r, attributes received: %s",

@@ -47,6 +47,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     app.config.from_mapping(
         SOURCE="shibboleth",
         PEOPLE=[],
+        HEADER_PREFIX="",
         ATTRIBUTES=ATTRIBUTES,
         MORE_ATTRIBUTES=MORE_ATTRIBUTES,
         LOGOUT_URI="/Shibboleth.sso/Logout?return={return_url}",

@@ -102,7 +102,7 @@ options:
         type: str
         default: ""
   unit:
-    description: The systemd unit that is activated; it is enabled, too.
+    description: The systemd unit that is activated; it is enabled, too. Without one, whoever uses the files looks for itself.
     type: str
   action:
     description: How the unit takes up its new files.
@@ -411,6 +411,8 @@ class Transaction:
         unit, sockets = self.module.params["unit"], self.module.params["sockets"]
         names = {os.path.basename(path) for path in changed_paths}
         self._systemctl("daemon-reload")
+        if not unit:
+            return True
         self._systemctl("reset-failed", unit, *sockets)  # or earlier failures count against this start
         if names.intersection(sockets):
             self._systemctl("stop", unit, *sockets)
@@ -436,9 +438,15 @@ class Transaction:
         journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit=" + unit]
         said = self.module.run_command(journal)[1].strip()
         self.journal.undo()
-        outcome = "runs with those" if self._take_up("restart", changed_paths) else "does not run with those either"
+        if self._take_up("restart", changed_paths):
+            outcome = "it runs with those"
+        elif self._systemctl("cat", unit):
+            outcome = "it does not run with those either"
+        else:
+            self._systemctl("stop", unit, *self.module.params["sockets"])
+            outcome = "it is gone, as it had not been there"
         self.module.fail_json(
-            msg=f"{unit} could not run with its new files, so they were replaced by the ones before, and it {outcome}."
+            msg=f"{unit} could not run with its new files, so they were replaced by the ones before, and {outcome}."
             f" Before that it said:\n{said}",
             changed_paths=[],
         )
@@ -475,7 +483,6 @@ def main():
             "sockets": {"type": "list", "elements": "str", "default": []},
             "journal_directory": {"type": "path", "default": "/var/lib/flask_sso"},
         },
-        required_if=[("state", "activated", ["unit"])],
         supports_check_mode=True,
     )
     transaction = Transaction(module)

@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A certificate in the connection, or headers of a proxy that guards them, are as good as httpd's own variables."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import trustme
+from conftest import GRACE, Browser
+
+from flask_sso_app import create_app
+from flask_sso_app.transport import ProxyHeaders, certificate_variables
+
+CA = trustme.CA()
+GATE = {"SECRET_KEY": "tests", "HEADER_PREFIX": "X-Gate-"}
+
+
+def headers(variables: dict[str, str]) -> dict[str, str]:
+    """Return what the role http_proxy makes of httpd's variables."""
+    return {f"X-Gate-{name.replace('_', '-')}": value for name, value in variables.items()}
+
+
+def browser(**settings) -> Browser:
+    """Return a browser of an application behind an HTTP proxy."""
+    app = create_app(GATE | settings)
+    app.test_client_class = Browser
+    return app.test_client()
+
+
+def test_proxy_vouches_by_headers():
+    assert browser().get("/api/me", headers=headers(GRACE)).json["identifier"] == "ghopper"
+    certificate = headers({"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN_CN": "Grace Hopper"})
+    certificate |= {"X-Gate-SSL-CLIENT-S-DN-CN-1": ""}  # the proxy has no second name
+    assert browser(SOURCE="client_certificate").get("/hello", headers=certificate).text == "Hello Grace Hopper!"
+
+
+def test_without_the_setting_such_headers_are_nothing(browser):
+    assert browser.get("/api/me", headers=headers(GRACE)).status_code == 401
+
+
+def test_with_the_setting_the_environ_is_nothing():
+    assert browser().get("/api/me", environ=GRACE).status_code == 401
+
+
+def test_a_variable_that_is_not_set_is_missing():
+    said = ProxyHeaders({"HTTP_X_GATE_UPN": ""}, "X-Gate-")
+    assert "upn" not in said
+    assert said.get("upn", "none") == "none"
+
+
+def test_certificate_is_described_as_httpd_does():
+    found = certificate_variables(
+        {
+            "subject": (
+                (("domainComponent", "ch"),),
+                (("organizationName", "Hopper, Sons"),),
+                (("commonName", "Grace"),),
+                (("commonName", "Cecilia"),),
+            ),
+            "issuer": ((("commonName", "#1 ☕"),),),
+            "serialNumber": "0A",
+            "subjectAltName": (("DNS", "x.example"), ("email", "grace@example.org")),
+        }
+    )
+    assert found["SSL_CLIENT_S_DN"] == r"CN=Cecilia,CN=Grace,O=Hopper\, Sons,DC=ch"
+    assert found["SSL_CLIENT_I_DN"].encode("latin-1").decode() == r"CN=\#1 ☕"
+    assert (found["SSL_CLIENT_S_DN_CN"], found["SSL_CLIENT_S_DN_CN_1"]) == ("Grace", "Cecilia")
+    assert found["SSL_CLIENT_SAN_Email_0"] == "grace@example.org"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """Return certificates: a server's, a visitor's and a stranger's, and the authority."""
+    directory = tmp_path_factory.mktemp("tls")
+    made = {name: directory / f"{name}.pem" for name in ("ca", "server", "grace", "stranger")}
+    CA.cert_pem.write_to_path(str(made["ca"]))
+    for name, certificate in {
+        "server": CA.issue_cert("localhost"),
+        "grace": CA.issue_cert("grace@example.org", common_name="Grace Hopper"),
+        "stranger": trustme.CA().issue_cert("grace@example.org", common_name="Grace Hopper"),
+    }.items():
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(made[name]))
+    return made
+
+
+@pytest.fixture(scope="module", params=["server", "mutual"])
+def served(request, files) -> tuple[str, int]:
+    """Run ``flask_sso_app serve --tls``; return whether for clients with a certificate ("mutual"), and the port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+    options = ["--tls", files["server"], files["server"], "--port", str(number)]
+    if request.param == "mutual":
+        options += ["--clients", files["ca"]]
+    command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL, env={**os.environ}) as run:
+        for _ in range(100):
+            with socket.socket() as attempt:
+                if attempt.connect_ex(("127.0.0.1", number)) == 0:
+                    break
+            time.sleep(0.1)
+        yield request.param, number
+        run.terminate()
+
+
+def ask(port: int, files: dict[str, Path], who: str | None = None) -> str:
+    """Return the answer to a greeting."""
+    context = ssl.create_default_context(cafile=str(files["ca"]))
+    if who:
+        context.load_cert_chain(files[who])
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=5)
+    with closing(connection):
+        connection.request("GET", "/hello")
+        return connection.getresponse().read().decode()
+
+
+def test_development_server_knows_its_visitors(served, files):
+    tls, port = served
+    if tls == "server":
+        assert ask(port, files) == "Hello Unauthorized!"
+        return
+    assert ask(port, files, "grace") == "Hello Grace Hopper!"
+    for who in (None, "stranger"):
+        with pytest.raises((ssl.SSLError, ConnectionResetError, http.client.RemoteDisconnected)):
+            ask(port, files, who)
+
+
+@pytest.mark.parametrize("options", [["--clients", __file__], ["--tls", __file__, __file__, "--revoked", __file__]])
+def test_options_that_do_not_fit_are_refused(options):
+    command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "needs --" in " ".join(done.stderr.split()) or "need --tls" in done.stderr

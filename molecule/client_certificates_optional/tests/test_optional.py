@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A certificate is welcome, not demanded; gunicorn behind an HTTP proxy hears from httpd alone who somebody is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bench_client
+import lxml.html
+import pytest
+from testinfra.host import Host
+from visitors import AUTHORITY, TWINS, WRONG, forge, person, refused, visit
+
+HELLO = "/flask/hello"
+# One header that the proxy sends, as servers of different kinds would spell it.
+SPELLINGS = [
+    "X-Gate-SSL-CLIENT-S-DN-CN",
+    "X_Gate_SSL_CLIENT_S_DN_CN",
+    "x-gate_ssl-client_s-dn-cn",
+    "X.Gate.SSL.CLIENT.S.DN.CN",
+    "X-GATE-anything",
+]
+
+
+def test_strangers_are_greeted_as_such() -> None:
+    """They get the first page, and are told what is missing where a name is needed."""
+    assert visit(None, HELLO).text == "Hello Unauthorized!"
+    assert visit(None, "/flask/").status_code == 200
+    assert visit(None, "/flask/api/me").status_code == 401
+    answer = visit(None, "/flask/profile")
+    assert (answer.status_code, answer.url.path) == (403, "/flask/login")
+    assert "by a certificate in their browser" in answer.text
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_known_people_are_greeted_by_name(http2: bool) -> None:
+    """Over HTTP/1.1 and HTTP/2."""
+    for who, name in {"ghopper": "Grace Hopper", "cpayne": "Cecilia Payne"}.items():
+        answer = visit(person(who), HELLO, http2=http2)
+        assert (answer.text, answer.http_version) == (f"Hello {name}!", "HTTP/2" if http2 else "HTTP/1.1")
+
+
+@pytest.mark.parametrize("options", [options for options, _ in WRONG.values()], ids=WRONG.keys())
+def test_wrong_certificate_is_refused(tmp_path: Path, options: dict) -> None:
+    """Better none than a wrong one."""
+    assert refused(forge(tmp_path, "Grace Hopper", **options), HELLO)
+
+
+def test_certificate_of_two_people_is_nobody(tmp_path: Path) -> None:
+    """The second name arrives, too."""
+    assert visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), HELLO).text == "Hello Unauthorized!"
+
+
+def test_headers_of_other_names_change_nothing() -> None:
+    """The application does not know them."""
+    assert visit(None, HELLO, headers=TWINS).text == "Hello Unauthorized!"
+    assert visit(person("ghopper"), HELLO, headers=TWINS).text == "Hello Grace Hopper!"
+
+
+@pytest.mark.parametrize("files", [None, person("ghopper")], ids=["without a certificate", "with one"])
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_headers_that_only_the_proxy_sends_are_refused_from_visitors(name: str, files: tuple | None) -> None:
+    """However they are spelt."""
+    answer = visit(files, HELLO, headers={name: "Cecilia Payne"})
+    assert answer.status_code == 400
+    assert "Hello" not in answer.text
+
+
+def test_backend_has_no_other_door(web: Host) -> None:
+    """Whoever reaches gunicorn can be anybody, so only httpd reaches it."""
+    door = web.file("/run/flask_app-gunicorn.sock")
+    assert (door.user, door.group, door.mode) == ("flask_app", "www-data", 0o660)
+    listening = web.check_output("ss --tcp --listening --processes --no-header")
+    assert "gunicorn" not in listening
+
+
+def test_links_and_redirects_stay_under_the_path() -> None:
+    """As one who clicks sees it; outside of the path there is nothing."""
+    page = visit(person("ghopper"), "/flask/")
+    links = {link for _, _, link, _ in lxml.html.fromstring(page.text).iterlinks()}
+    assert links
+    assert all(link.startswith(("/flask/", "#")) for link in links)
+    for link in links - {"#main"}:
+        assert visit(person("ghopper"), link).status_code == 200
+    answer = visit(None, "/flask/profile", follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/flask/login?next=/flask/profile")
+    assert visit(person("ghopper"), answer.headers["Location"]).url.path == "/flask/profile"
+    assert visit(person("ghopper"), "/hello").status_code == 404
+
+
+def test_browser_shows_page_and_style() -> None:
+    """Chromium, with Grace's certificate."""
+    with bench_client.browser(AUTHORITY / "people" / "ghopper") as page:
+        failed = []
+        page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
+        page.goto(f"{bench_client.SITE}/flask/")
+        assert "Grace Hopper" in page.text_content("main")
+        assert failed == []
