@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private authority gives people certificates that strict software accepts, and takes them back."""
+"""The private authority gives people and hosts certificates that strict software accepts, and takes them back."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 ROOT = Path(__file__).parents[2]
 GRACE = {"id": "ghopper", "name": "Grace Hopper", "email": "grace.hopper@example.org"}
 CECILIA = {"id": "cpayne", "name": "Cecilia Payne"}
+NAMES = ["*.example.org", "example.org", "192.0.2.1", "2001:db8::1"]
+LONGER_TERMS = {"private_ca_certificate_days": 1900, "private_ca_intermediate_days": 2000}
 PLAY = """\
 - hosts: localhost
   gather_facts: false
@@ -24,6 +28,11 @@ PLAY = """\
     - ansible.builtin.include_role:
         name: campus.flask_sso.private_ca
         tasks_from: "{{ entry_point }}"
+    - ansible.builtin.copy:
+        dest: chain.pem
+        content: "{{ private_ca_certificate }}"
+        mode: "0644"
+      when: private_ca_certificate is defined
 """
 
 
@@ -63,10 +72,17 @@ class Authority:
 
     def verifies(self, person: dict) -> str:
         """Return what OpenSSL says about a person's certificate, as strictly as it can."""
-        command = "openssl verify -x509_strict -purpose sslclient -crl_check -CAfile ca.pem -CRLfile crl.pem"
-        certificate = f"people/{person['id']}/certificate.pem"
+        return self.verify(f"people/{person['id']}/certificate.pem", "sslclient")
+
+    def verify(self, certificate: str, purpose: str, *options: str) -> str:
+        """Return what OpenSSL says about a certificate of whose chain it trusts the root alone."""
+        command = f"openssl verify -x509_strict -purpose {purpose} -crl_check_all -CAfile ca.pem -CRLfile crl.pem"
         done = subprocess.run(
-            [*command.split(), certificate], check=False, capture_output=True, text=True, cwd=self.files
+            [*command.split(), "-untrusted", "authorities.pem", *options, certificate],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.files,
         )
         return done.stdout + done.stderr
 
@@ -175,3 +191,142 @@ def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
     assert authority.run("crl", private_ca_crl_days=90).endswith(" 0")  # of 90 days, fewer than half are left
     assert number()[0] > before[0]
     assert number()[1] == before[1] == 1
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory) -> Authority:
+    """An authority with an intermediate that has given Grace a certificate, and a wildcard certificate to a host."""
+    directory = tmp_path_factory.mktemp("tiers")
+    host = {"private_ca_names": NAMES, "private_ca_key_path": str(directory / "host/key.pem")}
+    made = Authority(directory, private_ca_intermediate=True, private_ca_people=[GRACE], **host)
+    said = [
+        made.run(entry_point, *options)
+        for options in (["--check"], [])
+        for entry_point in ("people", "host_certificate")
+    ]
+    assert all(text.endswith(" 0") for text in said), said
+    return made
+
+
+def test_intermediate_signs_and_the_root_alone_is_trusted(tiers):
+    root, intermediate = (
+        x509.load_pem_x509_certificate((tiers.files / name).read_bytes()) for name in ("ca.pem", "intermediate.pem")
+    )
+    limits = [
+        made.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        for made in (root, intermediate)
+    ]
+    assert limits == [1, 0]
+    assert tiers.verifies(GRACE) == "people/ghopper/certificate.pem: OK\n"
+    tiers.certificate(GRACE).verify_directly_issued_by(intermediate)
+    person = tiers.files / "people/ghopper"
+    passphrase = (person / "passphrase").read_bytes().strip()
+    packed = pkcs12.load_key_and_certificates((person / "ghopper.p12").read_bytes(), passphrase)
+    assert set(packed[2]) == {root, intermediate}
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "verdict"),
+    [
+        ("-verify_hostname", "www.example.org", "OK"),
+        ("-verify_hostname", "example.org", "OK"),
+        ("-verify_hostname", "deep.www.example.org", "hostname mismatch"),
+        ("-verify_ip", "192.0.2.1", "OK"),
+        ("-verify_ip", "2001:db8::1", "OK"),
+        ("-verify_ip", "192.0.2.2", "IP address mismatch"),
+    ],
+)
+def test_host_has_the_names_it_asked_for_and_no_other(tiers, option, name, verdict):
+    assert verdict in tiers.verify("issued/localhost-_.example.org.pem", "sslserver", option, name)
+
+
+@pytest.mark.parametrize("visitor", ["shows the whole chain", "shows one certificate"])
+def test_strict_server_and_client_believe_each_other(tiers, tmp_path, visitor):
+    """The client trusts the root alone; the server, too, where visitors show what it needs."""
+    whole = visitor == "shows the whole chain"
+    person = tiers.files / "people/ghopper"
+    shown = tmp_path / "shown.pem"
+    parts = [person / "certificate.pem", *([tiers.files / "intermediate.pem"] if whole else [])]
+    shown.write_text("".join(part.read_text() for part in parts))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tiers.directory / "chain.pem", tiers.directory / "host/key.pem")
+    server.load_verify_locations(tiers.files / ("ca.pem" if whole else "authorities.pem"))
+    server.load_verify_locations(tiers.files / "crl.pem")
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_CRL_CHECK_CHAIN
+    client = ssl.create_default_context(cafile=tiers.files / "ca.pem")
+    client.load_cert_chain(shown, person / "key.pem")
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(down, up, server_hostname="www.example.org"), server.wrap_bio(up, down, server_side=True)]
+    while ends:
+        for end in [*ends]:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                ends.remove(end)
+
+
+def test_second_run_needs_no_root_key_and_changes_nothing(tiers):
+    (tiers.files / "ca.key").rename(tiers.directory / "safe")
+    try:
+        assert "changed=0" in tiers.run("people")
+        assert "changed=0" in tiers.run("host_certificate")
+        said = " ".join(tiers.run("main", **LONGER_TERMS).split())
+        assert "the root's key, which has to sign it, is not there" in said
+    finally:
+        (tiers.directory / "safe").rename(tiers.files / "ca.key")
+
+
+def test_interrupted_run_is_taken_up_with_the_keys_that_are_there(tiers):
+    """It had made the intermediate's key and Grace's, and not yet their certificates."""
+    keys = [tiers.files / name for name in ("intermediate.key", "people/ghopper/key.pem")]
+    before = [key.read_bytes() for key in keys]
+    for name in ("intermediate.pem", "ca-crl.pem", "intermediate-crl.pem", "crl.pem", "people/ghopper/certificate.pem"):
+        (tiers.files / name).unlink()
+    assert tiers.run("people").endswith(" 0")
+    assert [key.read_bytes() for key in keys] == before
+    assert tiers.verifies(GRACE).endswith("OK\n")
+
+
+def test_intermediate_is_renewed_with_its_key_before_it_runs_out(tiers):
+    """What it signed before holds under the new certificate, whatever kind of key is asked for by now."""
+    held, path = tiers.certificate(GRACE), tiers.files / "intermediate.pem"
+    before = x509.load_pem_x509_certificate(path.read_bytes())
+    assert tiers.run("people", private_ca_key_type="RSA", **LONGER_TERMS).endswith(" 0")
+    after = x509.load_pem_x509_certificate(path.read_bytes())
+    assert after.not_valid_after_utc > before.not_valid_after_utc
+    assert after.public_key() == before.public_key()
+    assert tiers.certificate(GRACE) == held
+    assert tiers.verifies(GRACE).endswith("OK\n")
+
+
+def test_intermediate_takes_back_what_it_signed(tiers):
+    assert tiers.run("revoke", private_ca_revoke=["ghopper"]).endswith(" 0")
+    assert "certificate revoked" in tiers.verifies(GRACE)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "wanted", "words"),
+    [("authority", True, "was made to sign no other authority"), ("tiers", False, "has an intermediate authority")],
+)
+def test_authority_stays_what_it_is(request, fixture, wanted, words):
+    """Nothing has changed when a run refuses to give it an intermediate, or to do without."""
+    made = request.getfixturevalue(fixture)
+    before = {path: path.read_bytes() for path in made.files.rglob("*") if path.is_file()}
+    said = " ".join(made.run("people", private_ca_people=[GRACE], private_ca_intermediate=wanted).split())
+    assert words in said
+    assert "changed=0" in said
+    assert {path: path.read_bytes() for path in made.files.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
+        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to outlast what it signs"),
+        ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root the intermediate"),
+    ],
+)
+def test_impossible_intermediate_is_refused(tmp_path, variables, words):
+    assert words in " ".join(Authority(tmp_path).run("main", **variables).split())
+    assert not (tmp_path / "private_ca").exists()
