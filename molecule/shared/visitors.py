@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 AUTHORITY = bench_client.ARTIFACTS / "private_ca"
 DAY = timedelta(days=1)
 SERVER = [x509.ExtendedKeyUsageOID.SERVER_AUTH]
+RESPONDING = [x509.ExtendedKeyUsageOID.OCSP_SIGNING]
 CLIENT = [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
 
 # Certificates that nobody may come in with, and what a log says about them.
@@ -51,7 +52,8 @@ def person(name: str) -> tuple[Path, Path]:
 
 def serial(who: str) -> str:
     """Return the serial number of somebody's certificate, as OpenSSL prints it."""
-    return f"{x509.load_pem_x509_certificate(person(who)[0].read_bytes()).serial_number:X}"
+    number = f"{x509.load_pem_x509_certificate(person(who)[0].read_bytes()).serial_number:X}"
+    return number.zfill(len(number) + len(number) % 2)
 
 
 def authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

@@ -8,7 +8,7 @@ The last tests change the site: its list of revoked certificates, and whom it ad
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +17,11 @@ import httpx
 import pytest
 from bench_fixtures import run_playbook
 from testinfra.host import Host
-from visitors import AUTHORITY, ODD_NAMES, TWINS, WRONG, forge, person, refused, serial, stale_list, visit
+from visitors import AUTHORITY, ODD_NAMES, RESPONDING, TWINS, WRONG, forge, person, refused, serial, stale_list, visit
 
 REVOKED = "/etc/ssl/flask_sso/flask_app-clients/revoked.pem"
+PEOPLE = ("ghopper", "cpayne")
+RESPONDER = "/root/responder"
 LOG = "/var/log/apache2/error.log"
 deploy = partial(run_playbook, "molecule/client_certificates/converge.yml")
 
@@ -146,6 +148,57 @@ def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
     assert code == 2
     assert f'client_certificates_crl_file "{path}" was to be replaced on' in said
     assert "would let nobody in" in said
+
+
+@pytest.fixture
+def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Return what starts an OCSP responder beside httpd; it calls these people revoked and the others good."""
+    for file in (AUTHORITY / "ca.pem", *forge(tmp_path, "Responder", usage=RESPONDING)):
+        web.check_output(f"mkdir -p {RESPONDER}; cat > {RESPONDER}/{file.name} <<'END'\n{file.read_text()}END")
+    command = "openssl ocsp -port 8888 -index index -CA ca.pem -rsigner certificate.pem -rkey key.pem"
+    listens = "until ss --listening --numeric --tcp | grep --quiet :8888; do sleep 0.1; done"
+
+    def start(*revoked: str) -> None:
+        states = {who: "R\t351231235959Z\t250101000000Z" if who in revoked else "V\t351231235959Z\t" for who in PEOPLE}
+        index = "".join(f"{state}\t{serial(who)}\tunknown\t/CN={who}\n" for who, state in states.items())
+        web.run("systemctl stop responder")
+        web.check_output(f"cat > {RESPONDER}/index <<'END'\n{index}END")
+        web.check_output(f"systemd-run --unit=responder --collect --working-directory={RESPONDER} {command}")
+        web.check_output(f"timeout 10 sh -c '{listens}'")
+
+    yield start
+    web.run(f"systemctl stop responder; rm -r {RESPONDER}")
+
+
+def test_responder_has_its_say_in_every_handshake(web: Host, respond, tmp_path: Path) -> None:
+    """Whom it calls revoked is refused, though on no list, and resumes no session; without its answer, everybody is."""
+    cecilia = "-cert {} -key {}".format(*person("cpayne"))
+    respond()
+    code, said = deploy({"client_certificates_ocsp": "http://127.0.0.1:8888/"})
+    assert code == 0, said
+    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
+    assert "Hello Cecilia Payne!" in s_client(f"{cecilia} -sess_out {tmp_path}/session")
+    respond("cpayne")
+    assert logs(web, "certificate status: revoked", lambda: refused(person("cpayne")))
+    assert "Hello" not in s_client(f"{cecilia} -sess_in {tmp_path}/session")
+    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
+    web.check_output("systemctl stop responder")
+    assert logs(web, "could not connect to OCSP responder", lambda: refused(person("ghopper")))
+    code, said = deploy({})
+    assert code == 0, said
+    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
+    assert visit(person("cpayne")).text == "Hello Cecilia Payne!"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://ocsp.example.org/", "ocsp.example.org", "http://ocsp.example.org/\nSSLEngine off"]
+)
+def test_responder_that_httpd_cannot_ask_is_refused_by_a_run(address: str) -> None:
+    """The message says what an address begins with, and why."""
+    code, said = deploy({"client_certificates_ocsp": address})
+    assert code == 2
+    assert "client_certificates_ocsp is" in said
+    assert "It has to begin with" in said
 
 
 def test_valid_certificate_that_is_not_admitted_gets_a_readable_page() -> None:
