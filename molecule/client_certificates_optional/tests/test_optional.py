@@ -60,11 +60,28 @@ def test_headers_of_other_names_change_nothing() -> None:
 
 @pytest.mark.parametrize("files", [None, person("ghopper")], ids=["without a certificate", "with one"])
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_headers_that_only_the_proxy_sends_are_refused_from_visitors(name: str, files: tuple | None) -> None:
-    """However they are spelt."""
-    answer = visit(files, HELLO, headers={name: "Cecilia Payne"})
-    assert answer.status_code == 400
-    assert "Hello" not in answer.text
+def test_headers_that_only_the_proxy_sends_are_taken_from_visitors(web: Host, name: str, files: tuple | None) -> None:
+    """However they are spelt; an empty one at the end changes nothing, and the log names them."""
+    forged = [(name, "Cecilia Payne"), (SPELLINGS[1].replace("S_DN_CN", "VERIFY"), "SUCCESS"), ("X-Gate-last", "")]
+    assert visit(files, HELLO, headers=forged).text == ("Hello Grace Hopper!" if files else "Hello Unauthorized!")
+    log = web.check_output("tail --lines=20 /var/log/apache2/error.log").lower()
+    assert f"a visitor sent the header {name.lower()}, which is httpd's alone" in log
+
+
+def test_backend_hears_nothing_of_such_headers(web: Host) -> None:
+    """Seen from the backend's end: a listener in its place gets httpd's headers alone."""
+    web.check_output("systemctl stop flask_app-gunicorn.socket flask_app-gunicorn.service")
+    listener = 'python3 -c "{}"'.format(
+        "import socket, os; s = socket.socket(socket.AF_UNIX); s.bind('/run/flask_app-gunicorn.sock');"
+        " os.chmod('/run/flask_app-gunicorn.sock', 0o666); s.listen(); print(s.accept()[0].recv(65536).decode())"
+    )
+    web.check_output(f"systemd-run --unit=listener --property=StandardOutput=file:/run/heard {listener}")
+    web.check_output("timeout 10 sh -c 'until test -S /run/flask_app-gunicorn.sock; do sleep 0.1; done'")
+    visit(None, HELLO, headers=dict.fromkeys(SPELLINGS, "forged"))
+    heard = web.file("/run/heard").content_string
+    web.check_output("rm /run/flask_app-gunicorn.sock; systemctl start flask_app-gunicorn.socket")
+    assert "X-Gate-SSL-CLIENT-VERIFY: NONE" in heard
+    assert "forged" not in heard
 
 
 def test_backend_has_no_other_door(web: Host) -> None:
