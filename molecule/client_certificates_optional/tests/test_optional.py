@@ -70,12 +70,14 @@ def test_headers_that_only_the_proxy_sends_are_taken_from_visitors(web: Host, na
 
 def test_backend_hears_nothing_of_such_headers(web: Host) -> None:
     """Seen from the backend's end: a listener in its place gets httpd's headers alone."""
-    web.check_output("systemctl stop flask_app-gunicorn.socket flask_app-gunicorn.service")
+    web.check_output(
+        "systemctl stop flask_app-gunicorn.socket flask_app-gunicorn.service; rm /run/flask_app-gunicorn.sock"
+    )
     listener = 'python3 -c "{}"'.format(
         "import socket, os; s = socket.socket(socket.AF_UNIX); s.bind('/run/flask_app-gunicorn.sock');"
         " os.chmod('/run/flask_app-gunicorn.sock', 0o666); s.listen(); print(s.accept()[0].recv(65536).decode())"
     )
-    web.check_output(f"systemd-run --unit=listener --property=StandardOutput=file:/run/heard {listener}")
+    web.check_output(f"systemd-run --collect --unit=listener --property=StandardOutput=file:/run/heard {listener}")
     web.check_output("timeout 10 sh -c 'until test -S /run/flask_app-gunicorn.sock; do sleep 0.1; done'")
     visit(None, HELLO, headers=dict.fromkeys(SPELLINGS, "forged"))
     heard = web.file("/run/heard").content_string
