@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from flask_sso_app import login, pages, settings, sources
+from flask_sso_app import pages, settings, sources, transport
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -25,7 +25,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     app = Flask(__name__)
     settings.load(app, config or {})
-    login.init_app(app)
+    sources.init_app(app)
     app.register_blueprint(pages.blueprint)
     app.before_request(identify)
     app.after_request(protect)
@@ -34,8 +34,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def identify() -> None:
-    """Find out who sends this request. The environ alone decides, so a log-out takes effect at once."""
-    g.identity = sources.identify()
+    """Find out who sends this request. Every request asks anew, so a log-out takes effect at once."""
+    g.variables = transport.variables(request.environ, current_app.config["HEADER_PREFIX"])
+    g.identity = sources.identify(g.variables)
 
 
 def protect(response: Response) -> Response:

@@ -52,6 +52,38 @@ class Identity:
     attributes: Mapping[str, tuple[str, ...]]
     session: Session
 
+    @classmethod
+    def from_attributes(
+        cls,
+        source: str,
+        fields: Mapping[str, str],
+        attributes: Mapping[str, tuple[str, ...]],
+        session: Session | None,
+    ) -> Identity | None:
+        """Build the identity from what an identity provider sent.
+
+        :param fields: field of the identity to name of the attribute.
+        :return: None without a session, or without exactly one value of the identifier.
+        """
+
+        def values(field: str) -> tuple[str, ...]:
+            return attributes.get(fields.get(field, ""), ())
+
+        def first(field: str) -> str:
+            return next(iter(values(field)), "")
+
+        if session is None or len(values("identifier")) != 1:
+            return None
+        return cls(
+            source=source,
+            identifier=first("identifier"),
+            name=first("name"),
+            email=first("email"),
+            groups=values("groups"),
+            attributes=attributes,
+            session=session,
+        )
+
     @property
     def display_name(self) -> str:
         """What to call the user."""
@@ -79,3 +111,11 @@ class Identity:
                 "context": session.context,
             },
         }
+
+
+def parse_instant(text: str) -> datetime | None:
+    """Return a time of the form ``2026-01-31T12:00:00Z``, or None if it has another form."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None

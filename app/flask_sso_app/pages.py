@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, render_template, session
 
-from flask_sso_app import login
+from flask_sso_app import login, sources
 
 blueprint = Blueprint("pages", __name__)
 
@@ -38,8 +38,9 @@ def me() -> tuple[dict[str, Any], int]:
 @blueprint.get("/logout")
 def logout() -> Response:
     """End both sessions: the application's and the single sign-on's."""
+    response = sources.log_out()
     session.clear()
-    return login.log_out()
+    return response
 
 
 @blueprint.get("/hello")

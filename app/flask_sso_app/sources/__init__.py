@@ -1,26 +1,38 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adapters, one for each way in: each turns a WSGI environ into an identity, or None."""
+"""Adapters, one for each way in.
+
+Each is a module with three functions: ``init_app`` brings the routes of its login, ``identify`` turns a WSGI environ
+into an identity or None, and ``log_out`` answers a user who leaves. Only the one in the setting ``SOURCE`` is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-from flask import current_app, request
+from flask import Flask, Response, current_app
 
-from flask_sso_app import transport
 from flask_sso_app.identity import Identity
-from flask_sso_app.sources import client_certificate, shibboleth
 
-SOURCES = {source.NAME: source.identify for source in (shibboleth, client_certificate)}
-
-
-def variables() -> Mapping[str, Any]:
-    """Return what the server in front says of this request, however it says it."""
-    return transport.variables(request.environ, current_app.config["HEADER_PREFIX"])
+EXTENSION = "flask_sso_source"
 
 
-def identify() -> Identity | None:
-    """Return the identity that the source in the setting ``SOURCE`` finds, or None for an anonymous request."""
-    return SOURCES[current_app.config["SOURCE"]](variables())
+def init_app(app: Flask) -> None:
+    """Set up the login of an application by the source in its setting ``SOURCE``."""
+    source = app.extensions[EXTENSION] = import_module(f"{__name__}.{app.config['SOURCE']}")
+    source.init_app(app)
+
+
+def identify(variables: Mapping[str, Any]) -> Identity | None:
+    """Return the identity that the source finds, or None for an anonymous request.
+
+    :param variables: what the server says of the request (see :mod:`flask_sso_app.transport`).
+    """
+    return current_app.extensions[EXTENSION].identify(variables)
+
+
+def log_out() -> Response:
+    """End the login, here and where it came from."""
+    return current_app.extensions[EXTENSION].log_out()

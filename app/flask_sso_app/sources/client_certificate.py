@@ -7,12 +7,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app
+from flask import Flask, Response, current_app, g, redirect, render_template, url_for
 
+from flask_sso_app import login
 from flask_sso_app.identity import Identity, Session
 from flask_sso_app.sources.shibboleth import decode
 
 NAME = "client_certificate"
+
+
+def init_app(app: Flask) -> None:
+    """Set up ``/login``."""
+    app.add_url_rule("/login", "login", enter)
+
+
+def enter() -> Response | tuple[str, int]:
+    """Go on to the page asked for, where the server has already found out who the user is."""
+    if g.identity is None:
+        return render_template("certificate.html"), 403
+    return redirect(login.target())
+
+
+def log_out() -> Response:
+    """Go to the start page: a certificate stays until the browser closes."""
+    return redirect(url_for("pages.home"))
 
 
 def identify(environ: Mapping[str, Any]) -> Identity | None:

@@ -6,14 +6,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from flask import Config, current_app
+from flask import Config, Flask, Response, current_app, g, url_for
+from flask_multipass import Multipass
 
-from flask_sso_app.identity import Identity, Session
+from flask_sso_app import login
+from flask_sso_app.identity import Identity, Session, parse_instant
 
 NAME = "shibboleth"
+
+
+class SingleSignOn(Multipass):
+    """Flask-Multipass, stricter about where to go after a login and clearer about why one failed."""
+
+    def validate_next_url(self, url: str) -> bool:
+        """Accept own paths only."""
+        return login.is_own_path(url)
+
+    def handle_auth_error(self, exc: Exception, redirect_to_login: bool = False) -> tuple[str, int]:
+        """Say what is missing. Another try would fail the same way, so there is no redirect to the login."""
+        return refuse()
+
+
+multipass = SingleSignOn()
+
+
+@multipass.identity_handler
+def finish(_identity_info: object) -> tuple[str, int] | None:
+    """Go on to the page asked for, or refuse a session that names nobody or several people."""
+    if g.identity is None:
+        return refuse()
+    multipass.set_next_url()
+    return None
+
+
+def init_app(app: Flask) -> None:
+    """Set up ``/login``, where Apache requires a session."""
+    app.config.update(
+        multipass_settings(app.config), MULTIPASS_LOGIN_URLS=None, MULTIPASS_SUCCESS_ENDPOINT="pages.home"
+    )
+    app.add_url_rule("/login", "login", build_only=True)  # a short name for the rule that Flask-Multipass adds
+    multipass.init_app(app)
+
+
+def log_out() -> Response:
+    """End the single sign-on session, and come back to the start page."""
+    return multipass.auth_providers[NAME].process_logout(url_for("pages.home", _external=True))
+
+
+def refuse() -> tuple[str, int]:
+    """Explain why a login did not work."""
+    return login.refuse(read_session(g.variables), read_attributes(g.variables))
 
 
 def multipass_settings(config: Config) -> dict[str, Any]:
@@ -38,27 +82,8 @@ def identify(environ: Mapping[str, Any]) -> Identity | None:
     :param environ: WSGI environ of the request.
     :return: None without a session, or without exactly one value of the identifier.
     """
-    session = read_session(environ)
-    names = current_app.config["ATTRIBUTES"]
-    attributes = read_attributes(environ)
-
-    def values(field: str) -> tuple[str, ...]:
-        return attributes.get(names.get(field, ""), ())
-
-    def first(field: str) -> str:
-        return next(iter(values(field)), "")
-
-    if session is None or len(values("identifier")) != 1:
-        return None
-    return Identity(
-        source=NAME,
-        identifier=first("identifier"),
-        name=first("name"),
-        email=first("email"),
-        groups=values("groups"),
-        attributes=attributes,
-        session=session,
-    )
+    fields = current_app.config["ATTRIBUTES"]
+    return Identity.from_attributes(NAME, fields, read_attributes(environ), read_session(environ))
 
 
 def read_session(environ: Mapping[str, Any]) -> Session | None:
@@ -93,11 +118,3 @@ def decode(text: str) -> str:
 def split_values(text: str) -> tuple[str, ...]:
     r"""Split the values of an attribute: ``;`` separates them, ``\;`` is a semicolon, nothing else is escaped."""
     return tuple(value.replace(r"\;", ";") for value in re.split(r"(?<!\\);", text) if value)
-
-
-def parse_instant(text: str) -> datetime | None:
-    """Return a time of the form ``2026-01-31T12:00:00Z``, or None if it has another form."""
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
