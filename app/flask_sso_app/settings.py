@@ -16,7 +16,7 @@ from flask import Flask
 ATTRIBUTES = {"identifier": "upn", "name": "displayName", "email": "EmailAddress", "groups": "Group"}
 
 #: Names of the adapters in :mod:`flask_sso_app.sources`.
-SOURCES = ("shibboleth", "client_certificate")
+SOURCES = ("shibboleth", "client_certificate", "saml")
 
 #: Further attributes to show.
 MORE_ATTRIBUTES = [
@@ -48,6 +48,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
         SOURCE="shibboleth",
         PEOPLE=[],
         HEADER_PREFIX="",
+        SAML={},
         ATTRIBUTES=ATTRIBUTES,
         MORE_ATTRIBUTES=MORE_ATTRIBUTES,
         LOGOUT_URI="/Shibboleth.sso/Logout?return={return_url}",
@@ -85,9 +86,15 @@ def read_credential(name: str) -> str:
 
     :raises OSError: if the credential is there but cannot be read.
     """
+    path = credential(name)
+    return path.read_text().strip() if path else ""
+
+
+def credential(name: str) -> Path | None:
+    """Return where a credential is that systemd gave the service, or None if it gave none."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, name) if directory else None
-    return path.read_text().strip() if path and path.exists() else ""
+    return path if path and path.exists() else None
 
 
 def check_source(source: object, people: object) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from onelogin.saml2.constants import OneLogin_Saml2_Constants
+from saml_idp import IdentityProvider, KeyPair
 
 from flask_sso_app import create_app
 
@@ -40,7 +42,7 @@ class Browser(FlaskClient):
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """Keep the settings of this machine out of the tests."""
-    for name in ("CREDENTIALS_DIRECTORY", "FLASK_DEBUG", "FLASK_SSO_SECRET_KEY"):
+    for name in ("CREDENTIALS_DIRECTORY", "FLASK_DEBUG", "FLASK_SSO_SECRET_KEY", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -54,3 +56,43 @@ def app() -> Flask:
 @pytest.fixture
 def browser(app) -> Browser:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def idp() -> IdentityProvider:
+    return IdentityProvider(f"{SITE}/Shibboleth.sso", f"{SITE}/saml/acs", f"{SITE}/saml/logout")
+
+
+@pytest.fixture(scope="session")
+def sp_keys() -> KeyPair:
+    return KeyPair()
+
+
+@pytest.fixture(scope="session")
+def foreign_keys() -> KeyPair:
+    return KeyPair()
+
+
+@pytest.fixture
+def saml(tmp_path, monkeypatch, idp, sp_keys) -> dict:
+    """Return the setting of a service provider for which all files are there."""
+    # python3-saml has one for the whole process, which the application sets.
+    monkeypatch.setattr(OneLogin_Saml2_Constants, "ALLOWED_CLOCK_DRIFT", 300)
+    (tmp_path / "idp.xml").write_text(idp.metadata())
+    (tmp_path / "sp.crt").write_bytes(sp_keys.certificate)
+    (tmp_path / "sp.key").write_bytes(sp_keys.key)
+    return {
+        "entity_id": idp.sp,
+        "site": SITE,
+        "idp_metadata": str(tmp_path / "idp.xml"),
+        "certificate": str(tmp_path / "sp.crt"),
+        "key": str(tmp_path / "sp.key"),
+        "store": f"sqlite:///{tmp_path}/store.sqlite",
+        "attributes": [
+            {"id": "upn", "name": "upn"},
+            {"id": "displayName", "name": "displayName"},
+            {"id": "EmailAddress", "name": "mail"},
+            {"id": "EmailAddress", "name": "urn:oid:0.9.2342.19200300.100.1.3"},
+            {"id": "Group", "name": "Group"},
+        ],
+    }

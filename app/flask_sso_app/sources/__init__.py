@@ -15,13 +15,22 @@ from typing import Any
 from flask import Flask, Response, current_app
 
 from flask_sso_app.identity import Identity
+from flask_sso_app.settings import SettingsError
 
 EXTENSION = "flask_sso_source"
 
 
 def init_app(app: Flask) -> None:
-    """Set up the login of an application by the source in its setting ``SOURCE``."""
-    source = app.extensions[EXTENSION] = import_module(f"{__name__}.{app.config['SOURCE']}")
+    """Set up the login of an application by the source in its setting ``SOURCE``.
+
+    :raises SettingsError: if the source lacks a package or a setting.
+    """
+    try:
+        source = app.extensions[EXTENSION] = import_module(f"{__name__}.{app.config['SOURCE']}")
+    except ImportError as error:
+        raise SettingsError(
+            f"FLASK_SSO_SOURCE {app.config['SOURCE']!r}: {error}; see requirements-saml.txt."
+        ) from error
     source.init_app(app)
 
 

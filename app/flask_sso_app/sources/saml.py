@@ -1,0 +1,274 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SAML: the application itself is the service provider, by python3-saml, in any number of processes.
+
+Messages are checked by python3-saml and :mod:`.saml_response`; what has to be remembered is in :mod:`.saml_store`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, redirect, render_template, request, session, url_for
+from onelogin.saml2.auth import OneLogin_Saml2_Auth
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as Constants
+from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
+from onelogin.saml2.logout_response import OneLogin_Saml2_Logout_Response
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+
+from flask_sso_app import login
+from flask_sso_app.identity import Identity, Session, parse_instant
+from flask_sso_app.sources import saml_response, saml_settings
+from flask_sso_app.sources.saml_response import RefusedError
+from flask_sso_app.sources.saml_store import digest, now
+
+NAME = "saml"
+
+#: Seconds that a user has for logging in at the identity provider.
+PATIENCE = 900
+
+#: Seconds that a request to log out is good for.
+FRESH = 300
+
+#: Bytes of the longest answer to a login.
+LONGEST = 1 << 20
+
+
+def init_app(app: Flask) -> None:
+    """Set up the login and the addresses that the identity provider knows."""
+    sp = app.extensions[NAME] = saml_settings.load(app)
+    app.add_url_rule("/login", "login", enter)
+    app.add_url_rule(sp.setting["acs"], "saml_acs", consume, methods=["POST"])
+    app.add_url_rule(sp.setting["logout"], "saml_logout", leave)
+    app.add_url_rule(sp.setting["metadata"], "saml_metadata", metadata)
+    app.register_error_handler(RefusedError, refuse)
+
+
+def here() -> saml_settings.ServiceProvider:
+    """Return this application's service provider."""
+    return current_app.extensions[NAME]
+
+
+# Who is logged in
+
+
+def identify(_environ: Mapping[str, Any]) -> Identity | None:
+    """Return the identity behind the session whose id is in the cookie.
+
+    :return: None without a session, without a required attribute, or without exactly one value of the identifier.
+    """
+    user, attributes = recall()
+    if not all(attributes.get(name) for name in here().setting["required"]):
+        return None
+    return Identity.from_attributes(NAME, current_app.config["ATTRIBUTES"], attributes, user)
+
+
+def recall() -> tuple[Session | None, dict[str, tuple[str, ...]]]:
+    """Return the session and those of its attributes that are named in the settings."""
+    config, key = current_app.config, session.get(NAME, "")
+    facts = here().store.find(key, here().setting["timeout"]) if key else None
+    if facts is None:
+        return None, {}
+    names = dict.fromkeys([*config["ATTRIBUTES"].values(), *config["MORE_ATTRIBUTES"]])
+    attributes = {name: tuple(facts["attributes"][name]) for name in names if facts["attributes"].get(name)}
+    user = Session(digest(key), facts["identity_provider"], parse_instant(facts["authenticated_at"]), facts["context"])
+    return user, attributes
+
+
+# Log in
+
+
+def enter() -> Response:
+    """Send the user to the identity provider, and remember who asked for what."""
+    if g.identity is not None:
+        return redirect(login.target())
+    cookie, browser = browser_cookie()
+    browser = browser or secrets.token_urlsafe()
+    key, auth = secrets.token_urlsafe(), toolkit(here().setting["acs"])
+    response = redirect(auth.login(return_to=key))
+    here().store.wait(key, browser, auth.get_last_request_id(), login.target(), PATIENCE)
+    # The answer is a POST from another site, which no browser sends a Lax cookie with. So a second one, SameSite=None,
+    # tells that this browser asked; it is good for nothing else. Without it, an attacker could have a victim's browser
+    # post the answer to the attacker's own login. The session's cookie stays Lax: the redirect after the answer has it.
+    response.set_cookie(
+        cookie, browser, PATIENCE, secure=current_app.config["SESSION_COOKIE_SECURE"], httponly=True, samesite="None"
+    )
+    return response
+
+
+def browser_cookie() -> tuple[str, str]:
+    """Return name and value of the cookie that tells one browser from another while its user logs in."""
+    name = f"{current_app.config['SESSION_COOKIE_NAME']}_saml"
+    return name, request.cookies.get(name, "")
+
+
+def consume() -> Response | tuple[str, int]:
+    """Begin a session for whom the identity provider's answer names; the answer has to be one that is waited for."""
+    request.max_content_length = request.max_form_memory_size = LONGEST
+    store, lifetime = here().store, here().setting["lifetime"]
+    waiting = store.take(request.form.get("RelayState", ""), browser_cookie()[1])
+    if waiting is None:
+        raise RefusedError("this browser does not wait for it: never asked, asked too long ago, or answered before")
+    with hostile():
+        response = saml_response.Response(here().toolkit, request.form.get("SAMLResponse", ""))
+        response.check(request_data(here().setting["acs"]), waiting.message)
+        expires = min(now() + lifetime, response.get_session_not_on_or_after() or now() + lifetime)
+        name_id, index = response.get_nameid_data(), response.get_session_index() or ""
+        facts = {
+            "attributes": rename(response.get_attributes()),
+            "identity_provider": here().toolkit.get_idp_data()["entityId"],
+            "authenticated_at": response.authenticated_at,
+            "context": next(iter(response.get_authn_contexts()), ""),
+            "name_id": name_id,
+            "session_index": index,
+        }
+        used, until = {response.get_id(), response.get_assertion_id()}, response.get_assertion_not_on_or_after()
+    if not all(store.use(name, until + FRESH) for name in used):
+        raise RefusedError("its ID or its assertion's was used before")
+    session.clear()
+    session[NAME] = store.start(name_id.get("Value") or "", index, facts, expires)
+    g.identity = identify(request.environ)
+    if g.identity is None:
+        return login.refuse(*recall(), here().setting["required"])
+    return redirect(waiting.target, 303)
+
+
+def rename(received: Mapping[str, list[Any]]) -> dict[str, list[str]]:
+    """Return the attributes by id. Several SAML names may share one; a value counts once, an XML structure is none."""
+    attributes: dict[str, dict[str, None]] = {}
+    for one in here().setting["attributes"]:
+        values = [value for value in received.get(one["name"], ()) if isinstance(value, str)]
+        attributes.setdefault(one["id"], {}).update(dict.fromkeys(values))
+    return {name: list(values) for name, values in attributes.items()}
+
+
+# Log out
+
+
+def log_out() -> Response:
+    """End the session here, then at the identity provider if it can, which sends the user to :func:`leave`."""
+    home, store = url_for("pages.home"), here().store
+    facts = store.end(session.get(NAME, ""))
+    auth = toolkit(here().setting["logout"])
+    if not facts or not facts["name_id"].get("Value") or not auth.get_slo_url():
+        return redirect(home)
+    key, name_id = secrets.token_urlsafe(), facts["name_id"]
+    url = auth.logout(
+        return_to=key,
+        name_id=name_id["Value"],
+        name_id_format=name_id.get("Format"),
+        nq=name_id.get("NameQualifier"),
+        spnq=name_id.get("SPNameQualifier"),
+        session_index=escape(facts["session_index"]),
+    )
+    store.wait(key, "", auth.get_last_request_id(), home, PATIENCE)
+    return redirect(url)
+
+
+def leave() -> Response:
+    """Do as the identity provider's signed message says: end sessions, or go on after a log-out from here."""
+    kind = "SAMLRequest" if "SAMLRequest" in request.args else "SAMLResponse"
+    names = [part.partition("=")[0] for part in request.query_string.decode("latin-1").split("&")]
+    # The signature is over the query as it was sent. Were a name there twice, or escaped, Flask could read another
+    # value than the one that is signed.
+    if sorted(names) != sorted(request.args) or not {kind, "SigAlg", "Signature"} <= set(names):
+        raise RefusedError("its query is not signed, or not in the one form that leaves no doubt what is signed")
+    auth = toolkit(here().setting["logout"])
+    verify = auth.validate_request_signature if kind == "SAMLRequest" else auth.validate_response_signature
+    if not verify(request.args):
+        raise RefusedError(auth.get_last_error_reason())
+    return redirect(end_sessions(auth) if kind == "SAMLRequest" else go_on())
+
+
+def end_sessions(auth: OneLogin_Saml2_Auth) -> str:
+    """End the sessions that the identity provider names, whoever's browser brings the message.
+
+    :return: where to go with the answer.
+    """
+    with hostile():
+        message = OneLogin_Saml2_Logout_Request(here().toolkit, request.args["SAMLRequest"])
+        message.is_valid(request_data(here().setting["logout"]), raise_exceptions=True)
+        document = OneLogin_Saml2_XML.to_etree(message.get_xml())
+        age = now() - OneLogin_Saml2_Utils.parse_SAML_to_time(document.get("IssueInstant"))
+        name_id = message.get_nameid(document, here().toolkit.get_sp_key())
+        indexes = message.get_session_indexes(document)
+    if not name_id:
+        raise RefusedError("it names nobody")
+    skew = here().setting["clock_skew"]
+    if not -skew <= age <= FRESH + skew:
+        raise RefusedError(f"it was written {age} seconds ago")
+    if not here().store.use(message.id, now() + 2 * (FRESH + skew)):
+        raise RefusedError("it was used before")
+    if auth.get_slo_response_url() is None:
+        raise RefusedError("the identity provider's metadata says no address for the answer")
+    here().store.end_all(name_id, indexes)
+    answer = OneLogin_Saml2_Logout_Response(here().toolkit)
+    answer.build(message.id)
+    parameters = {"SAMLResponse": answer.get_response()}
+    if "RelayState" in request.args:
+        parameters["RelayState"] = request.args["RelayState"]
+    auth.add_response_signature(parameters)
+    return auth.redirect_to(auth.get_slo_response_url(), parameters)
+
+
+def go_on() -> str:
+    """Return where to go after a log-out that began here; the session has ended before."""
+    waiting = here().store.take(request.args.get("RelayState", ""), "")
+    if waiting is None:
+        raise RefusedError("no log-out waits for it")
+    with hostile():
+        message = OneLogin_Saml2_Logout_Response(here().toolkit, request.args["SAMLResponse"])
+        message.is_valid(request_data(here().setting["logout"]), waiting.message, raise_exceptions=True)
+        status = message.get_status()
+    if status != Constants.STATUS_SUCCESS:
+        current_app.logger.warning("The identity provider did not end its session: %r", status)
+    return waiting.target
+
+
+# Messages
+
+
+def metadata() -> Response:
+    """Describe this service provider to an identity provider."""
+    return Response(here().metadata, mimetype="application/samlmetadata+xml")
+
+
+def toolkit(path: str) -> OneLogin_Saml2_Auth:
+    """Return python3-saml for the request at hand, which came to ``path``."""
+    return OneLogin_Saml2_Auth(request_data(path), here().toolkit)
+
+
+def request_data(path: str) -> dict[str, Any]:
+    """Describe the request to python3-saml. The address is the setting's: a Host header is anybody's."""
+    site = urlsplit(here().setting["site"])
+    return {
+        "https": "on" if site.scheme == "https" else "off",
+        "http_host": site.netloc,
+        "script_name": path,
+        "get_data": request.args,
+        "query_string": request.query_string.decode("latin-1"),
+        "validate_signature_from_qs": True,
+    }
+
+
+@contextmanager
+def hostile() -> Iterator[None]:
+    """Refuse whatever breaks in here: a message from outside may break a library anywhere."""
+    try:
+        yield
+    except RefusedError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise RefusedError(f"{type(error).__name__}: {error}") from None
+
+
+def refuse(reason: RefusedError) -> tuple[str, int]:
+    """Tell the log why a message is not accepted, and the user no more than what to do."""
+    current_app.logger.warning("SAML message to %s refused: %r", request.path, str(reason))
+    return render_template("unaccepted.html"), 403

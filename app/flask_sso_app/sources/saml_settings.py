@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The setting ``SAML``, checked as a whole at the start, and what python3-saml makes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import xmlsec
+from flask import Flask
+from lxml import etree
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as Constants
+from onelogin.saml2.errors import OneLogin_Saml2_Error
+from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
+from onelogin.saml2.settings import OneLogin_Saml2_Settings
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+from sqlalchemy.exc import SQLAlchemyError
+
+from flask_sso_app.settings import SettingsError, credential
+from flask_sso_app.sources.saml_store import Store
+
+#: Every key with its default; the default's type is the only one accepted. The first four have to be set.
+DEFAULTS = {
+    "entity_id": "",
+    "site": "",
+    "idp_metadata": "",
+    "certificate": "",
+    "key": "",
+    "idp_entity_id": "",
+    "store": "",
+    "acs": "/saml/acs",
+    "logout": "/saml/logout",
+    "metadata": "/saml/metadata",
+    "attributes": [],
+    "required": [],
+    "lifetime": 28800,
+    "timeout": 3600,
+    "clock_skew": 60,
+}
+NEEDED = list(DEFAULTS)[:4]
+
+SECURITY = {
+    "authnRequestsSigned": True,
+    "logoutRequestSigned": True,
+    "logoutResponseSigned": True,
+    "wantAssertionsSigned": True,
+    "rejectDeprecatedAlgorithm": True,
+    "signatureAlgorithm": Constants.RSA_SHA256,
+    "digestAlgorithm": Constants.SHA256,
+    # How a user proves to be one, with or without a second factor, is for the identity provider to decide.
+    "requestedAuthnContext": False,
+    # Who a user is, attributes say: without them or a NameID the user is told what is missing.
+    "wantNameId": False,
+    "wantAttributeStatement": False,
+    "allowRepeatAttributeName": True,
+    "allowSingleLabelDomains": True,
+}
+
+
+@dataclass(frozen=True, repr=False)
+class ServiceProvider:
+    """This application in SAML's eyes.
+
+    :param setting: the setting, with its defaults.
+    :param toolkit: the same as python3-saml wants it, private key included.
+    :param metadata: the description to register at the identity provider, as XML.
+    :param store: sessions and messages.
+    """
+
+    setting: dict[str, Any]
+    toolkit: OneLogin_Saml2_Settings
+    metadata: bytes
+    store: Store
+
+
+def load(app: Flask) -> ServiceProvider:
+    """Read and check the setting ``SAML``.
+
+    :raises SettingsError: if something is wrong or missing.
+    """
+    setting = check(app)
+    certificate, key = key_pair(setting)
+    address = setting["site"]
+    sp = {
+        "entityId": setting["entity_id"],
+        "assertionConsumerService": {"url": address + setting["acs"], "binding": Constants.BINDING_HTTP_POST},
+        "singleLogoutService": {"url": address + setting["logout"], "binding": Constants.BINDING_HTTP_REDIRECT},
+        "x509cert": certificate,
+        "privateKey": key,
+    }
+    idp = identity_provider(setting["idp_metadata"], setting["idp_entity_id"])
+    try:
+        toolkit = OneLogin_Saml2_Settings({"strict": True, "sp": sp, "idp": idp, "security": SECURITY})
+        OneLogin_Saml2_Utils.sign_binary("a trial", toolkit.get_sp_key())
+    except OneLogin_Saml2_Error as error:
+        raise wrong(f"does not please python3-saml: {error}.") from None
+    except xmlsec.Error:
+        raise wrong("has a key that cannot sign: use an RSA key.") from None
+    # python3-saml has this one in a constant, for the whole process.
+    Constants.ALLOWED_CLOCK_DRIFT = setting["clock_skew"]
+    metadata = OneLogin_Saml2_Metadata.builder(sp, authnsign=True, wsign=True, valid_until="", cache_duration="")
+    metadata = OneLogin_Saml2_Metadata.add_x509_key_descriptors(metadata, certificate, add_encryption=True)
+    return ServiceProvider(setting, toolkit, metadata, open_store(setting["store"]))
+
+
+def wrong(text: str) -> SettingsError:
+    """Return the error that the setting ``SAML`` has."""
+    return SettingsError(f"FLASK_SSO_SAML {text}")
+
+
+def check(app: Flask) -> dict[str, Any]:
+    """Return the setting with its defaults, each value of the right form."""
+    given = app.config["SAML"]
+    if not isinstance(given, dict) or given.keys() - DEFAULTS.keys():
+        raise wrong(f"is a JSON object with the keys {', '.join(DEFAULTS)}; got {given!r}.")
+    setting = {**DEFAULTS, **given}
+    for name, default in DEFAULTS.items():
+        if type(setting[name]) is not type(default):
+            raise wrong(f"has a wrong {name}: write a {type(default).__name__}, not {setting[name]!r}.")
+    missing = [name for name in NEEDED if not setting[name]]
+    if missing:
+        raise wrong(f"lacks {', '.join(missing)}.")
+    site = urlsplit(setting["site"])
+    if setting["site"] != f"{site.scheme}://{site.netloc}" or site.scheme not in ("https", "http")[: 1 + app.debug]:
+        raise wrong(f"has a wrong site {setting['site']!r}: write https://HOST and nothing behind it.")
+    paths = [setting["acs"], setting["logout"], setting["metadata"]]
+    if len({*paths, "/login", "/logout"}) < 5 or not all(re.fullmatch(r"(/[\w.~-]+)+", path) for path in paths):
+        raise wrong(f"has wrong paths {paths}: write three of this site, other than /login and /logout.")
+    if min(setting["timeout"], setting["clock_skew"]) < 0 or setting["lifetime"] <= 0:
+        raise wrong("has a wrong lifetime, timeout or clock_skew: write seconds.")
+    check_attributes(setting, app.config["ATTRIBUTES"]["identifier"])
+    return setting
+
+
+def check_attributes(setting: dict[str, Any], identifier: str) -> None:
+    """Refuse a map of attributes that would let nobody in."""
+    for one in setting["attributes"]:
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) and one[key] for key in ("id", "name")):
+            raise wrong(f"has an attribute {one!r}: write an object with id and name, each a text.")
+    absent = [
+        name for name in [identifier, *setting["required"]] if name not in {one["id"] for one in setting["attributes"]}
+    ]
+    if absent:
+        raise wrong(f"maps no attribute to {absent}, without which nobody can log in: add it to attributes.")
+
+
+def read(name: str, path: str) -> bytes:
+    """Return what a file holds."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise wrong(f"has {name} {path!r}, which cannot be read: {error.strerror}.") from None
+
+
+def key_pair(setting: dict[str, Any]) -> tuple[str, str]:
+    """Return certificate and private key as PEM; the systemd credential ``saml_key`` wins over the file."""
+    key = str(credential("saml_key") or setting["key"])
+    if not key:
+        raise wrong("lacks key: give the path, or give the service the systemd credential 'saml_key'.")
+    texts = (
+        read("certificate", setting["certificate"]).decode(errors="replace"),
+        read("key", key).decode(errors="replace"),
+    )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(setting["certificate"], key, lambda: "")
+    except (OSError, ValueError) as error:
+        raise wrong(f"has a certificate and a key that do not go together: {error}.") from None
+    # A file may hold more, such as the certificate in words or a chain.
+    return tuple(re.search(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", text, re.DOTALL)[0] for text in texts)
+
+
+def identity_provider(path: str, wanted: str) -> dict[str, Any]:
+    """Return what python3-saml has to know of the identity provider.
+
+    Its own reader takes the first one of several, and an encryption key for want of a signing key.
+    """
+    try:
+        root = OneLogin_Saml2_XML.to_etree(read("idp_metadata", path))
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise wrong(f"has idp_metadata {path!r}, which is no metadata: {error}.") from None
+
+    def find(element: etree._Element, query: str) -> list[Any]:
+        return element.xpath(query, namespaces=Constants.NSMAP, redirect=Constants.BINDING_HTTP_REDIRECT)
+
+    found = {one.getparent().get("entityID"): one for one in find(root, "//md:EntityDescriptor/md:IDPSSODescriptor")}
+    if not wanted and len(found) == 1:
+        wanted = next(iter(found))
+    if wanted not in found:
+        known = ", ".join(sorted(found)[:5]) or "no identity provider"
+        raise wrong(f"has idp_metadata {path!r}, which describes {known}: set idp_entity_id to the one that you mean.")
+    role = found[wanted]
+    login = find(role, "md:SingleSignOnService[@Binding=$redirect]/@Location")
+    if not login:
+        raise wrong(f"has idp_metadata {path!r}, where {wanted} has no SingleSignOnService with HTTP-Redirect.")
+    certificates = [
+        "".join(text.split())
+        for text in find(role, "md:KeyDescriptor[not(@use) or @use='signing']//ds:X509Certificate/text()")
+    ]
+    try:
+        for text in certificates:
+            xmlsec.Key.from_memory(OneLogin_Saml2_Utils.format_cert(text), xmlsec.KeyFormat.CERT_PEM, None)
+    except xmlsec.Error:
+        certificates = []
+    if not certificates:
+        raise wrong(f"has idp_metadata {path!r}, where {wanted} has no signing certificate, or one that is none.")
+    idp = {
+        "entityId": wanted,
+        "singleSignOnService": {"url": login[0], "binding": Constants.BINDING_HTTP_REDIRECT},
+        "x509certMulti": {"signing": certificates},
+    }
+    for logout in find(role, "md:SingleLogoutService[@Binding=$redirect]")[:1]:
+        url = logout.get("Location")
+        idp["singleLogoutService"] = {
+            "url": url,
+            "responseUrl": logout.get("ResponseLocation", url),
+            "binding": Constants.BINDING_HTTP_REDIRECT,
+        }
+    return idp
+
+
+def open_store(url: str) -> Store:
+    """Open the store; without a URL, a file in the service's state directory that only its account can read."""
+    path = None
+    if not url:
+        directory = os.environ.get("STATE_DIRECTORY")
+        if not directory:
+            raise wrong("lacks store: set an SQLAlchemy URL, or run with $STATE_DIRECTORY (systemd: StateDirectory=).")
+        path = Path(directory.partition(":")[0], "saml.sqlite")
+        url = f"sqlite:///{path}"
+    try:
+        if path:
+            path.touch(mode=0o600)
+        return Store(url)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        raise wrong(
+            f"has a store that cannot be used: {type(error).__name__}; check its URL, driver and rights."
+        ) from None

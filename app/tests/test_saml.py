@@ -1,0 +1,518 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""As its own SAML service provider the application accepts the one answer that it waits for, once, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import xmlsec
+from conftest import SITE, Browser
+from lxml import etree
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+from saml_idp import NAMESPACES, IdentityProvider, Message, assertion_of, instant, random_id, signature_of, wrap
+from saml_site import answer, ask, form, log_in, open_browser, user_of
+
+from flask_sso_app.sources import identify, saml_store
+
+COOKIE = "__Host-flask_sso"
+
+
+@pytest.fixture
+def browser(saml) -> Browser:
+    return open_browser(saml)
+
+
+def assert_refused(browser: Browser, caplog, reply, reason: str) -> None:
+    """Assert that nobody is logged in, that the log says precisely why, and that the user sees none of it."""
+    assert reply.status_code == 403
+    assert "That did not work" in reply.text
+    (record,) = caplog.records
+    assert re.search(reason, record.message), record.message
+    assert "ghopper" not in record.message
+    assert user_of(browser) is None
+
+
+# Logins that are good
+
+
+def test_login(browser, idp):
+    attributes = {
+        "upn": ["ghopper"],
+        "displayName": ["Grace Höpper"],
+        "mail": ["grace@example.org"],
+        "urn:oid:0.9.2342.19200300.100.1.3": ["grace@example.org"],
+        "Group": ["navy", "a;b"],
+        "shoeSize": ["38"],
+    }
+    reply = log_in(browser, idp, attributes=attributes, authenticated_at="2026-01-31T12:00:00Z")
+    assert (reply.status_code, reply.location) == (303, "/profile")
+    assert browser.get("/api/me").json == {
+        "source": "saml",
+        "identifier": "ghopper",
+        "name": "Grace Höpper",
+        "email": "grace@example.org",
+        "groups": ["navy", "a;b"],
+        "attributes": {
+            "upn": ["ghopper"],
+            "displayName": ["Grace Höpper"],
+            "EmailAddress": ["grace@example.org"],
+            "Group": ["navy", "a;b"],
+        },
+        "session": {
+            "identity_provider": idp.entity_id,
+            "authenticated_at": "2026-01-31T12:00:00+00:00",
+            "context": "urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
+        },
+    }
+    assert 'href="/logout"' in browser.get("/").text
+    assert browser.get("/login?next=/ping").location == "/ping"
+
+
+def test_request_is_signed_and_knows_this_site_by_its_settings(browser, idp, sp_keys):
+    reply = browser.get("/login", headers={"Host": "evil.example"})
+    request = Message(reply.location)
+    request.verify(sp_keys)
+    assert request.url == "https://idp.example.org/sso"
+    assert request.document.get("AssertionConsumerServiceURL") == f"{SITE}/saml/acs"
+    assert request.find("saml:Issuer")[0].text == idp.sp
+    assert "evil.example" not in etree.tostring(request.document).decode()
+    assert len(request.relay_state) <= 80
+
+
+def test_cookie_that_comes_with_a_foreign_post_is_guarded_and_short_lived(browser):
+    (cookie,) = browser.get("/login").headers.getlist("Set-Cookie")
+    assert cookie.startswith("__Host-flask_sso_saml=")
+    parts = set(cookie.split("; ")[1:])
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=None", "Max-Age=900"} <= parts
+
+
+def test_two_tabs_of_one_browser(browser, idp):
+    first, second = ask(browser, "/ping"), ask(browser, "/profile")
+    assert answer(browser, second, idp.signed(second.id)).location == "/profile"
+    assert answer(browser, first, idp.signed(first.id)).location == "/ping"
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", ""])
+def test_login_leads_nowhere_else(browser, idp, target):
+    request = ask(browser, target)
+    assert answer(browser, request, idp.signed(request.id)).location == "/"
+
+
+def test_relay_state_is_no_address(browser, idp, caplog):
+    request = ask(browser)
+    reply = browser.post("/saml/acs", data=form(idp.signed(request.id), "https://evil.example/"))
+    assert_refused(browser, caplog, reply, "does not wait for it")
+
+
+def test_encrypted_assertion(browser, idp, sp_keys):
+    request = ask(browser)
+    response = idp.signed(request.id)
+    sp_keys.encrypt(assertion_of(response))
+    assert b"ghopper" not in etree.tostring(response)
+    assert answer(browser, request, response).status_code == 303
+    assert user_of(browser) == "ghopper"
+
+
+def test_any_signing_key_of_the_metadata(saml, idp, foreign_keys, tmp_path):
+    (tmp_path / "idp.xml").write_text(idp.metadata(more=[foreign_keys]))
+    for keys in (idp.keys, foreign_keys):
+        browser = open_browser(saml)
+        assert log_in(browser, idp, keys=keys).status_code == 303
+
+
+def test_addresses_and_metadata_of_a_shibboleth_service_provider(saml, idp, sp_keys):
+    saml |= {
+        "acs": "/Shibboleth.sso/SAML2/POST",
+        "logout": "/Shibboleth.sso/SLO/Redirect",
+        "metadata": "/Shibboleth.sso/Metadata",
+    }
+    reply = open_browser(saml).get("/Shibboleth.sso/Metadata")
+    assert reply.mimetype == "application/samlmetadata+xml"
+    entity = OneLogin_Saml2_XML.validate_xml(reply.data, "saml-schema-metadata-2.0.xsd")
+    assert not isinstance(entity, str)
+    (role,) = entity.findall("md:SPSSODescriptor", NAMESPACES)
+    assert (entity.get("entityID"), role.get("WantAssertionsSigned")) == (idp.sp, "true")
+    keys = role.findall("md:KeyDescriptor", NAMESPACES)
+    assert {key.get("use") for key in keys} == {"signing", "encryption"}
+    assert {key.findtext(".//ds:X509Certificate", namespaces=NAMESPACES) for key in keys} == {sp_keys.base64}
+    services = [(one.get("Binding")[37:], one.get("Location")) for one in role if one.get("Location")]
+    assert services == [
+        ("HTTP-Redirect", f"{SITE}/Shibboleth.sso/SLO/Redirect"),
+        ("HTTP-POST", f"{SITE}/Shibboleth.sso/SAML2/POST"),
+    ]
+
+
+def test_onelogin(saml, tmp_path):
+    idp = IdentityProvider(
+        saml["entity_id"], f"{SITE}/saml/acs", f"{SITE}/saml/logout", "https://app.onelogin.com/saml/metadata/123456"
+    )
+    base = "https://example.onelogin.com/trust/saml2/http-redirect"
+    (tmp_path / "idp.xml").write_text(idp.metadata(base, "/123456"))
+    saml["attributes"] = [{"id": "upn", "name": "User.Username"}, {"id": "Group", "name": "memberOf"}]
+    browser = open_browser(saml)
+    request = ask(browser)
+    assert request.url == f"{base}/sso/123456"
+    attributes = {"User.Username": ["ghopper"], "memberOf": ["navy", "compilers"]}
+    assert answer(browser, request, idp.signed(request.id, attributes=attributes)).status_code == 303
+    assert browser.get("/api/me").json["groups"] == ["navy", "compilers"]
+    assert Message(browser.get("/logout").location).url == f"{base}/slo/123456"
+
+
+# Answers that are refused
+
+LATER, EARLIER = instant(600), instant(-600)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"audience": ["https://other.example.org"]}, "not a valid audience"),
+        ({"audience": ["https://flask.example.org/Shibboleth.sso", "https://other"]}, "audience is not restricted"),
+        ({"audience": []}, "audience is not restricted"),
+        ({"recipient": ' Recipient="https://other.example.org/saml/acs"'}, "SubjectConfirmation"),
+        ({"recipient": ' Recipient="https://evil.example/?https://flask.example.org/saml/acs"'}, "another recipient"),
+        ({"recipient": ""}, "another recipient, or none"),
+        ({"destination": ' Destination="https://other.example.org/saml/acs"'}, "instead of https://other"),
+        ({"destination": ' Destination="https://flask.example.org/saml/acs/more"'}, "only begins with"),
+        ({"destination": ' Destination=""'}, "empty Destination"),
+        ({"issuer": "https://evil.example"}, "Invalid issuer"),
+        ({"response_issuer": "https://evil.example"}, "Invalid issuer"),
+        ({"not_on_or_after": EARLIER}, "timestamp: expired"),
+        ({"confirmed_until": f' NotOnOrAfter="{EARLIER}"'}, "SubjectConfirmation"),
+        ({"confirmed_until": ""}, "never expires"),
+        ({"session_until": f' SessionNotOnOrAfter="{EARLIER}"'}, "have expired"),
+        ({"not_before": LATER}, "not yet valid"),
+        ({"in_response_to": ""}, "InResponseTo is missing"),
+        ({"in_response_to": ' InResponseTo="_another"'}, "InResponseTo of the Response: _another, does not match"),
+        ({"confirms": ""}, "names another request, or none"),
+        ({"confirms": ' InResponseTo="_another"'}, "SubjectConfirmation"),
+        ({"status": "Requester"}, "not Success, was Requester"),
+    ],
+)
+def test_answer_that_is_not_for_this_request_site_and_moment(browser, idp, caplog, changes, reason):
+    assert_refused(browser, caplog, log_in(browser, idp, **changes), reason)
+
+
+def test_clock_skew_is_the_setting(saml, idp):
+    late, early = {"not_on_or_after": instant(-40)}, {"not_before": instant(40)}
+    for changes in (late, early):
+        assert log_in(open_browser(saml), idp, **changes).status_code == 303
+        assert log_in(open_browser({**saml, "clock_skew": 30}), idp, **changes).status_code == 403
+
+
+def test_unsigned(browser, idp, caplog):
+    request = ask(browser)
+    assert_refused(browser, caplog, answer(browser, request, idp.response(request.id)), "not signed")
+
+
+def test_signature_of_the_response_does_not_stand_for_the_assertions(browser, idp, caplog):
+    request = ask(browser)
+    response = idp.response(request.id)
+    idp.keys.sign(response)
+    assert_refused(browser, caplog, answer(browser, request, response), "Assertion of the Response is not signed")
+
+
+def test_foreign_key_with_its_certificate_in_the_message(browser, idp, foreign_keys, caplog):
+    assert_refused(browser, caplog, log_in(browser, idp, keys=foreign_keys), "Signature validation failed")
+
+
+def test_changed_after_signing(browser, idp, caplog):
+    request = ask(browser)
+    text = etree.tostring(idp.signed(request.id)).replace(b">ghopper<", b">mallory<")
+    assert_refused(browser, caplog, answer(browser, request, text), "Signature validation failed")
+
+
+@pytest.mark.parametrize(
+    "algorithms",
+    [(xmlsec.Transform.RSA_SHA1, xmlsec.Transform.SHA256), (xmlsec.Transform.RSA_SHA256, xmlsec.Transform.SHA1)],
+)
+def test_sha1(browser, idp, caplog, algorithms):
+    request = ask(browser)
+    response = idp.response(request.id)
+    idp.keys.sign(assertion_of(response), *algorithms)
+    assert_refused(browser, caplog, answer(browser, request, response), "Deprecated (signature|digest) algorithm")
+
+
+@pytest.mark.parametrize("variant", range(1, 9))
+def test_signature_wrapping(browser, idp, caplog, variant):
+    request = ask(browser)
+    response = wrap(idp.signed(request.id), variant, idp.keys)
+    assert b"mallory" in etree.tostring(response)
+    assert_refused(browser, caplog, answer(browser, request, response), "1 assertion|Signature|not allow")
+
+
+@pytest.mark.parametrize("place", ["upn", "name_id"])
+def test_comment_cuts_nothing_off(browser, idp, place):
+    """The signature is over the text without comments, so whoever is called ghopper.evil can put one in."""
+    request = ask(browser)
+    response = idp.signed(request.id, attributes={"upn": ["ghopper.evil"]}, name_id="opaque.evil")
+    text = etree.tostring(response)
+    text = text.replace(b"ghopper.evil", b"ghopper<!---->.evil").replace(b"opaque.evil", b"opaque<!-- -->.evil")
+    assert answer(browser, request, text).status_code == 303
+    assert user_of(browser) == "ghopper.evil"
+    assert Message(browser.get("/logout").location).find("saml:NameID")[0].text == "opaque.evil"
+
+
+def test_comment_in_an_encrypted_assertion_cuts_nothing_off(browser, idp, sp_keys):
+    request = ask(browser)
+    response = idp.signed(request.id, attributes={"upn": ["ghopper.evil"]})
+    value = response.find(".//saml:AttributeValue", NAMESPACES)
+    value.text = "ghopper"
+    comment = etree.Comment("")
+    comment.tail = ".evil"
+    value.append(comment)
+    sp_keys.encrypt(assertion_of(response))
+    assert answer(browser, request, response).status_code == 303
+    assert user_of(browser) == "ghopper.evil"
+
+
+DTD = '<!DOCTYPE r [<!ENTITY a "ghopper">%s]>'
+BOMB = "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefghi", "bcdefghij"))
+
+
+@pytest.mark.parametrize("dtd", [DTD % "", DTD % BOMB, '<!DOCTYPE r SYSTEM "file:///etc/passwd">'])
+def test_document_type_and_entities(browser, idp, caplog, dtd):
+    request = ask(browser)
+    text = etree.tostring(idp.signed(request.id)).replace(b">ghopper<", b">&j;<" if "ENTITY j" in dtd else b">x<")
+    assert_refused(browser, caplog, answer(browser, request, dtd.encode() + text), "DTDForbidden|XMLSyntaxError")
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"<", b"<a/>", b"<samlp:Response/>", b"x" * 1000])
+def test_nonsense(browser, caplog, text):
+    assert_refused(browser, caplog, answer(browser, ask(browser), text), "")
+
+
+def xslt(signature: etree._Element) -> None:
+    signature.find(".//ds:Transform", NAMESPACES).set("Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116")
+
+
+def second_reference(signature: etree._Element) -> None:
+    info = signature.find("ds:SignedInfo", NAMESPACES)
+    reference = etree.fromstring(etree.tostring(info.find("ds:Reference", NAMESPACES)))
+    reference.set("URI", "file:///etc/passwd")
+    info.append(reference)
+
+
+def outside(signature: etree._Element) -> None:
+    signature.find(".//ds:Reference", NAMESPACES).set("URI", "http://127.0.0.1:1/")
+
+
+def same_id(signature: etree._Element) -> None:
+    signature.getparent().getparent().set("ID", signature.getparent().get("ID"))
+
+
+@pytest.mark.parametrize("change", [xslt, second_reference, outside, same_id])
+def test_signature_that_would_have_xmlsec_do_more(browser, idp, caplog, change):
+    request = ask(browser)
+    response = idp.signed(request.id)
+    change(signature_of(assertion_of(response)))
+    assert_refused(browser, caplog, answer(browser, request, response), "SAML does not allow|one ID twice")
+
+
+def test_cipher_from_elsewhere(browser, idp, sp_keys, caplog):
+    request = ask(browser)
+    response = idp.signed(request.id)
+    sp_keys.encrypt(assertion_of(response))
+    value = response.find(".//{*}EncryptedData/{*}CipherData/{*}CipherValue")
+    reference = etree.SubElement(value.getparent(), etree.QName(value, "CipherReference"))
+    reference.set("URI", "file:///etc/passwd")
+    value.getparent().remove(value)
+    assert_refused(browser, caplog, answer(browser, request, response), "CipherReference that SAML does not allow")
+
+
+def test_unsolicited(browser, idp, caplog):
+    assert_refused(browser, caplog, browser.post("/saml/acs", data=form(idp.signed(random_id()), "")), "does not wait")
+
+
+def test_answer_to_another_browser(browser, idp, caplog):
+    """An attacker cannot have a victim's browser log in as the attacker."""
+    request = ask(browser)
+    victim = browser.application.test_client()
+    ask(victim)
+    assert_refused(victim, caplog, answer(victim, request, idp.signed(request.id)), "does not wait")
+
+
+def test_answer_that_took_too_long(browser, idp, caplog, monkeypatch):
+    request = ask(browser)
+    later = saml_store.now() + 901
+    monkeypatch.setattr(saml_store, "now", lambda: later)
+    assert_refused(browser, caplog, answer(browser, request, idp.signed(request.id)), "does not wait")
+
+
+@pytest.mark.parametrize("name", ["response_id", "assertion_id"])
+def test_id_that_was_used_for_another_request(browser, idp, caplog, name):
+    assert log_in(browser, idp, **{name: "_same"}).status_code == 303
+    browser = browser.application.test_client()
+    assert_refused(browser, caplog, log_in(browser, idp, **{name: "_same"}), "used before")
+
+
+def test_replay(browser, idp, caplog):
+    request = ask(browser)
+    response = idp.signed(request.id)
+    assert answer(browser, request, response).status_code == 303
+    browser.get("/logout")
+    assert_refused(browser, caplog, answer(browser, request, response), "answered before")
+
+
+ELSEWHERE = """
+import json, sys
+from flask_sso_app import create_app
+settings, form, cookie = json.load(sys.stdin)
+client = create_app(settings).test_client()
+client.set_cookie("__Host-flask_sso_saml", cookie, domain="flask.example.org")
+print(client.post("/saml/acs", data=form, base_url="https://flask.example.org").status_code)
+"""
+
+
+def test_replay_in_another_process(browser, idp, saml):
+    def post_elsewhere(data: dict[str, str]) -> str:
+        cookie = browser.get_cookie("__Host-flask_sso_saml", domain="flask.example.org").value
+        given = json.dumps([{"SECRET_KEY": "tests", "SOURCE": "saml", "SAML": saml}, data, cookie])
+        command = [sys.executable, "-c", ELSEWHERE]
+        return subprocess.check_output(command, input=given, text=True, cwd=Path(__file__).parents[1]).strip()
+
+    request = ask(browser)
+    data = form(idp.signed(request.id), request.relay_state)
+    assert post_elsewhere(data) == "303"
+    assert browser.post("/saml/acs", data=data).status_code == 403
+    request = ask(browser)
+    data = form(idp.signed(request.id), request.relay_state)
+    assert browser.post("/saml/acs", data=data).status_code == 303
+    assert post_elsewhere(data) == "403"
+
+
+def test_one_of_many_at_once(browser, idp):
+    request = ask(browser)
+    data = form(idp.signed(request.id), request.relay_state)
+    cookie = browser.get_cookie("__Host-flask_sso_saml", domain="flask.example.org").value
+
+    def post(_number: int) -> int:
+        client = browser.application.test_client()
+        client.set_cookie("__Host-flask_sso_saml", cookie, domain="flask.example.org")
+        return client.post("/saml/acs", data=data).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(post, range(8))) == [303] + [403] * 7
+
+
+def test_answer_that_is_too_long(browser):
+    request = ask(browser)
+    reply = answer(browser, request, b"x" * (1 << 20))
+    assert reply.status_code == 413
+    assert user_of(browser) is None
+
+
+def test_answer_by_the_wrong_method(browser):
+    assert browser.get("/saml/acs").status_code == 405
+
+
+# What a session is
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({"displayName": ["Grace"]}, "did not send <code>upn</code>"),
+        ({"upn": ["a", "b"], "Group": ["navy"]}, "sent 2 values of <code>upn</code>"),
+        ({"upn": ["ghopper"]}, "did not send <code>Group</code>"),
+        ({}, "did not send <code>upn</code>, <code>Group</code>"),
+    ],
+)
+def test_login_without_what_is_required_says_what_to_ask_for(saml, idp, caplog, attributes, text):
+    browser = open_browser({**saml, "required": ["Group"]})
+    reply = log_in(browser, idp, attributes=attributes)
+    assert (reply.status_code, text in reply.text) == (403, True)
+    assert idp.entity_id in reply.text
+    assert "Apache" not in reply.text
+    assert user_of(browser) is None
+    assert "Grace" not in caplog.text
+    assert Message(browser.get("/logout").location).url == "https://idp.example.org/slo"
+
+
+def test_new_login_is_a_new_session(browser, idp):
+    log_in(browser, idp)
+    before = browser.get_cookie(COOKIE, domain="flask.example.org").value
+    assert browser.get("/logout").status_code == 302
+    log_in(browser, idp)
+    assert browser.get_cookie(COOKIE, domain="flask.example.org").value != before
+
+
+def test_stolen_cookie_dies_with_the_session(browser, idp):
+    log_in(browser, idp)
+    thief = browser.application.test_client()
+    thief.set_cookie(COOKIE, browser.get_cookie(COOKIE, domain="flask.example.org").value, domain="flask.example.org")
+    assert user_of(thief) == "ghopper"
+    browser.get("/logout")
+    assert user_of(thief) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes", "seconds"),
+    [
+        ({"timeout": 0, "lifetime": 900}, {}, 900),
+        ({"timeout": 600}, {}, 600),
+        ({"timeout": 0}, {"session_until": 300}, 300),
+    ],
+)
+def test_session_ends(saml, idp, monkeypatch, setting, changes, seconds):
+    browser = open_browser({**saml, **setting})
+    start = saml_store.now()
+    monkeypatch.setattr(saml_store, "now", lambda: start)
+    log_in(browser, idp, **{name: f' SessionNotOnOrAfter="{instant(value)}"' for name, value in changes.items()})
+    monkeypatch.setattr(saml_store, "now", lambda: start + seconds - 5)
+    assert user_of(browser) == "ghopper"
+    monkeypatch.setattr(saml_store, "now", lambda: start + 2 * seconds)
+    assert user_of(browser) is None
+
+
+def test_session_in_use_is_not_idle(saml, idp, monkeypatch):
+    browser = open_browser({**saml, "timeout": 100})
+    log_in(browser, idp)
+    start = saml_store.now()
+    for seconds in range(0, 1000, 90):
+        monkeypatch.setattr(saml_store, "now", lambda: start + seconds)  # noqa: B023
+        assert user_of(browser) == "ghopper"
+
+
+def test_what_has_expired_is_forgotten(browser, idp, monkeypatch):
+    log_in(browser, idp)
+    start = saml_store.now()
+    monkeypatch.setattr(saml_store, "now", lambda: start + 40000)
+    ask(browser)
+    store = browser.application.extensions["saml"].store
+    counts = [len(list(store.engine.connect().execute(table.select()))) for table in store_tables()]
+    assert counts == [0, 0, 1]
+
+
+def store_tables():
+    return saml_store.SESSIONS, saml_store.USED, saml_store.WAITING
+
+
+def test_no_secret_is_shown_or_stored(browser, idp, saml, caplog):
+    caplog.set_level("DEBUG")
+    request = ask(browser)
+    answer(browser, request, idp.signed(request.id))
+    with browser.session_transaction(base_url=SITE) as session:
+        key = session["saml"]
+    app = browser.application
+    with app.test_request_context(
+        headers={"Cookie": f"{COOKIE}={browser.get_cookie(COOKIE, domain='flask.example.org').value}"}
+    ):
+        shown = repr(identify({})) + repr(app.extensions["saml"])
+    pages = "".join(browser.get(path).text for path in ("/", "/profile", "/api/me"))
+    with open(saml["store"].removeprefix("sqlite:///"), "rb") as file:
+        stored = file.read().decode("latin-1")
+    browser.get("/logout")
+    answer(browser, request, idp.signed(request.id))
+    for text in (shown, pages, stored, caplog.text):
+        assert key not in text
+        assert request.relay_state not in text
+        assert "PRIVATE KEY" not in text
+    assert "ghopper" not in caplog.text

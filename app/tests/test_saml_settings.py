@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service provider that could not work does not start, and says why."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from onelogin.saml2.constants import OneLogin_Saml2_Constants as Constants
+from saml_idp import KeyPair
+
+from flask_sso_app import create_app
+from flask_sso_app.settings import SettingsError
+
+
+def start(saml: object):
+    return create_app({"SECRET_KEY": "tests", "SOURCE": "saml", "SAML": saml})
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"entity_id": "", "certificate": ""}, "lacks entity_id, certificate"),
+        ({"entity-id": "x"}, "is a JSON object with the keys"),
+        ({"lifetime": "28800"}, "wrong lifetime: write a int"),
+        ({"timeout": -1}, "write seconds"),
+        ({"lifetime": 0}, "write seconds"),
+        ({"site": "http://flask.example.org"}, "wrong site"),
+        ({"site": "https://flask.example.org/"}, "wrong site"),
+        ({"acs": "saml/acs"}, "wrong paths"),
+        ({"logout": "/logout"}, "wrong paths"),
+        ({"metadata": "/saml/acs"}, "wrong paths"),
+        ({"metadata": "/<path:all>"}, "wrong paths"),
+        ({"attributes": ["upn"]}, "write an object with id and name"),
+        ({"attributes": []}, r"maps no attribute to \['upn'\]"),
+        ({"required": ["Shoe"]}, r"maps no attribute to \['Shoe'\]"),
+        ({"idp_metadata": "/nowhere"}, "idp_metadata '/nowhere', which cannot be read: No such file"),
+        ({"certificate": "/nowhere"}, "certificate '/nowhere', which cannot be read"),
+        ({"key": "/nowhere"}, "key '/nowhere', which cannot be read"),
+        ({"key": ""}, "lacks key: give the path"),
+        ({"store": ""}, r"lacks store.*\$STATE_DIRECTORY"),
+        ({"store": "sqlite:////nowhere/at/all"}, "a store that cannot be used"),
+        ({"store": "no-url"}, "a store that cannot be used"),
+        ({"store": "postgresql+nodriver://x"}, "a store that cannot be used"),
+        (
+            {"idp_entity_id": "https://other.example.org"},
+            "describes https://idp.example.org/metadata: set idp_entity_id",
+        ),
+    ],
+)
+def test_wrong_setting(saml, change, text):
+    with pytest.raises(SettingsError, match=text):
+        start({**saml, **change})
+
+
+@pytest.mark.parametrize("setting", [None, "", [], {}])
+def test_no_setting(setting):
+    with pytest.raises(SettingsError, match="FLASK_SSO_SAML"):
+        start(setting)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda _: "", "is no metadata"),
+        (lambda text: '<!DOCTYPE r [<!ENTITY a "b">]>' + text, "is no metadata"),
+        (lambda text: text.replace("IDPSSODescriptor", "SPSSODescriptor"), "describes no identity provider"),
+        (lambda text: text.replace("HTTP-Redirect", "SOAP"), "no SingleSignOnService with HTTP-Redirect"),
+        (lambda text: text.replace('use="signing"', 'use="encryption"'), "no signing certificate"),
+        (lambda text: text.replace("<ds:X509Certificate>M", "<ds:X509Certificate>x"), "no signing certificate"),
+        (lambda text: text.replace('"https://idp.example.org/sso"', '"javascript:x"'), "idp_sso_url_invalid"),
+        (lambda text: several(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
+    ],
+)
+def test_wrong_metadata(saml, tmp_path, idp, change, text):
+    (tmp_path / "idp.xml").write_text(change(idp.metadata()))
+    with pytest.raises(SettingsError, match=text):
+        start(saml)
+
+
+def several(*texts: str) -> str:
+    declaration = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
+    return f"<md:EntitiesDescriptor {declaration}>{''.join(texts)}</md:EntitiesDescriptor>"
+
+
+def test_one_of_several(saml, tmp_path, idp):
+    other = idp.metadata("https://other.example.org").replace("/metadata", "/other")
+    (tmp_path / "idp.xml").write_text(several(other, idp.metadata()))
+    browser = start({**saml, "idp_entity_id": idp.entity_id}).test_client()
+    assert browser.get("/login").location.startswith("https://idp.example.org/sso?")
+
+
+def test_key_of_another_certificate(saml, tmp_path, foreign_keys):
+    (tmp_path / "sp.key").write_bytes(foreign_keys.key)
+    with pytest.raises(SettingsError, match="do not go together"):
+        start(saml)
+
+
+def test_key_that_python3_saml_cannot_use(saml, tmp_path):
+    keys = KeyPair(ec.generate_private_key(ec.SECP256R1()))
+    (tmp_path / "sp.key").write_bytes(
+        keys.private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    )
+    (tmp_path / "sp.crt").write_bytes(keys.certificate)
+    with pytest.raises(SettingsError, match="use an RSA key"):
+        start(saml)
+
+
+def test_key_from_systemd_and_words_around_the_certificate(saml, monkeypatch, tmp_path, sp_keys):
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "sp.key").rename(tmp_path / "credentials" / "saml_key")
+    (tmp_path / "sp.crt").write_bytes(b"Certificate:\n    Data:\n" + sp_keys.certificate)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    browser = start({**saml, "key": ""}).test_client()
+    assert sp_keys.base64 in browser.get("/saml/metadata").text
+
+
+def test_store_in_the_state_directory_is_private(saml, monkeypatch, tmp_path):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    start({**saml, "store": ""})
+    assert stat.S_IMODE((tmp_path / "saml.sqlite").stat().st_mode) == 0o600
+
+
+def test_setting_from_the_environment(saml, monkeypatch):
+    monkeypatch.setenv("FLASK_SSO_SAML", json.dumps(saml))
+    monkeypatch.setenv("FLASK_SSO_SOURCE", "saml")
+    assert create_app({"SECRET_KEY": "tests"}).extensions["saml"].setting["store"] == saml["store"]
+
+
+def test_clock_skew_reaches_python3_saml(saml):
+    start({**saml, "clock_skew": 7})
+    assert Constants.ALLOWED_CLOCK_DRIFT == 7
+
+
+@pytest.mark.parametrize("source", ["shibboleth", "client_certificate"])
+def test_other_ways_in_need_nothing_of_it(source):
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys(["lxml", "onelogin", "sqlalchemy", "xmlsec"]))
+from flask_sso_app import create_app
+create_app({{"SECRET_KEY": "tests", "SOURCE": "{source}"}})
+"""
+    subprocess.check_call([sys.executable, "-c", code], cwd=Path(__file__).parents[1])
+
+
+def test_without_python3_saml(saml, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("onelogin", "flask_sso_app.sources.saml"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onelogin.saml2.auth", None)
+    with pytest.raises(SettingsError, match=r"requirements-saml\.txt"):
+        start(saml)
