@@ -165,6 +165,12 @@ def test_onelogin(saml, tmp_path):
     assert Message(browser.get("/logout").location).url == f"{base}/slo/123456"
 
 
+def test_thousands_of_groups(browser, idp):
+    groups = [f"group-{number:04}-of-the-observatory" for number in range(4000)]
+    assert log_in(browser, idp, attributes={"upn": ["jbell"], "Group": groups}).status_code == 303
+    assert browser.get("/api/me").json["groups"] == groups
+
+
 # Answers that are refused
 
 LATER, EARLIER = instant(600), instant(-600)

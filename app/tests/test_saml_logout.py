@@ -34,7 +34,6 @@ def test_from_here(browser, idp, sp_keys):
     query = idp.redirect("SAMLResponse", idp.logout_response(request.id), request.relay_state)
     reply = leave(browser, query)
     assert (reply.status_code, reply.location) == (302, "/")
-    assert leave(browser, query).status_code == 403
 
 
 def test_from_here_when_the_identity_provider_keeps_its_session(browser, idp, caplog):
@@ -173,8 +172,12 @@ def nothing(idp, foreign_keys):
     return ""
 
 
-def an_answer_to_nothing(idp, foreign_keys):
-    return idp.redirect("SAMLResponse", idp.logout_response(random_id()), "x")
+def an_answer_by_a_foreign_key(idp, foreign_keys):
+    return idp.redirect("SAMLResponse", idp.logout_response(random_id()), "/", keys=foreign_keys)
+
+
+def to_no_site(idp, foreign_keys):
+    return idp.redirect("SAMLRequest", idp.logout_request().replace(f'Destination="{idp.slo}"', ""))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,8 @@ def an_answer_to_nothing(idp, foreign_keys):
         with_a_document_type,
         nonsense,
         nothing,
-        an_answer_to_nothing,
+        an_answer_by_a_foreign_key,
+        to_no_site,
     ],
 )
 def test_message_that_is_refused(browser, idp, foreign_keys, caplog, query):
@@ -205,6 +209,13 @@ def test_message_that_is_refused(browser, idp, foreign_keys, caplog, query):
     reply = leave(browser, query(idp, foreign_keys))
     assert (reply.status_code, "That did not work" in reply.text) == (403, True)
     assert len(caplog.records) == 1
+    assert user_of(browser) == "ghopper"
+
+
+def test_answer_nobody_waits_for_ends_nothing(browser, idp):
+    log_in(browser, idp)
+    query = idp.redirect("SAMLResponse", idp.logout_response(random_id()), "https://evil.example/")
+    assert leave(browser, query).location == "/"
     assert user_of(browser) == "ghopper"
 
 

@@ -28,8 +28,8 @@ def start(saml: object):
     ("change", "text"),
     [
         ({"entity_id": "", "certificate": ""}, "lacks entity_id, certificate"),
-        ({"entity-id": "x"}, "is a JSON object with the keys"),
-        ({"lifetime": "28800"}, "wrong lifetime: write a int"),
+        ({"entity-id": "x"}, "has no keys but entity_id, site"),
+        ({"lifetime": "28800"}, "lifetime '28800', which is no int"),
         ({"timeout": -1}, "write seconds"),
         ({"lifetime": 0}, "write seconds"),
         ({"site": "http://flask.example.org"}, "wrong site"),
@@ -99,7 +99,7 @@ def test_one_of_several(saml, tmp_path, idp):
 
 def test_key_of_another_certificate(saml, tmp_path, foreign_keys):
     (tmp_path / "sp.key").write_bytes(foreign_keys.key)
-    with pytest.raises(SettingsError, match="do not go together"):
+    with pytest.raises(SettingsError, match="cannot be used together"):
         start(saml)
 
 

@@ -153,21 +153,19 @@ def rename(received: Mapping[str, list[Any]]) -> dict[str, list[str]]:
 
 def log_out() -> Response:
     """End the session here, then at the identity provider if it can, which sends the user to :func:`leave`."""
-    home, store = url_for("pages.home"), here().store
-    facts = store.end(session.get(NAME, ""))
-    auth = toolkit(here().setting["logout"])
+    home, auth = url_for("pages.home"), toolkit(here().setting["logout"])
+    facts = here().store.end(session.get(NAME, ""))
     if not facts or not facts["name_id"].get("Value") or not auth.get_slo_url():
         return redirect(home)
-    key, name_id = secrets.token_urlsafe(), facts["name_id"]
+    name_id = facts["name_id"]
     url = auth.logout(
-        return_to=key,
+        return_to=home,
         name_id=name_id["Value"],
         name_id_format=name_id.get("Format"),
         nq=name_id.get("NameQualifier"),
         spnq=name_id.get("SPNameQualifier"),
         session_index=escape(facts["session_index"]),
     )
-    store.wait(key, "", auth.get_last_request_id(), home, PATIENCE)
     return redirect(url)
 
 
@@ -183,30 +181,32 @@ def leave() -> Response:
     verify = auth.validate_request_signature if kind == "SAMLRequest" else auth.validate_response_signature
     if not verify(request.args):
         raise RefusedError(auth.get_last_error_reason())
-    return redirect(end_sessions(auth) if kind == "SAMLRequest" else go_on())
+    return redirect(end_sessions(auth) if kind == "SAMLRequest" else arrive())
 
 
 def end_sessions(auth: OneLogin_Saml2_Auth) -> str:
-    """End the sessions that the identity provider names, whoever's browser brings the message.
+    """End the sessions that the identity provider names, whosever browser brings the message.
 
     :return: where to go with the answer.
     """
+    data, skew = request_data(here().setting["logout"]), here().setting["clock_skew"]
     with hostile():
         message = OneLogin_Saml2_Logout_Request(here().toolkit, request.args["SAMLRequest"])
-        message.is_valid(request_data(here().setting["logout"]), raise_exceptions=True)
+        message.is_valid(data, raise_exceptions=True)
         document = OneLogin_Saml2_XML.to_etree(message.get_xml())
         age = now() - OneLogin_Saml2_Utils.parse_SAML_to_time(document.get("IssueInstant"))
         name_id = message.get_nameid(document, here().toolkit.get_sp_key())
         indexes = message.get_session_indexes(document)
-    if not name_id:
-        raise RefusedError("it names nobody")
-    skew = here().setting["clock_skew"]
+    if document.get("Destination") != OneLogin_Saml2_Utils.get_self_url_no_query(data):
+        raise RefusedError("its Destination is another address, or none")
     if not -skew <= age <= FRESH + skew:
         raise RefusedError(f"it was written {age} seconds ago")
-    if not here().store.use(message.id, now() + 2 * (FRESH + skew)):
-        raise RefusedError("it was used before")
+    if not name_id:
+        raise RefusedError("it names nobody")
     if auth.get_slo_response_url() is None:
         raise RefusedError("the identity provider's metadata says no address for the answer")
+    if not here().store.use(message.id, now() + 2 * (FRESH + skew)):
+        raise RefusedError("it was used before")
     here().store.end_all(name_id, indexes)
     answer = OneLogin_Saml2_Logout_Response(here().toolkit)
     answer.build(message.id)
@@ -217,18 +217,15 @@ def end_sessions(auth: OneLogin_Saml2_Auth) -> str:
     return auth.redirect_to(auth.get_slo_response_url(), parameters)
 
 
-def go_on() -> str:
-    """Return where to go after a log-out that began here; the session has ended before."""
-    waiting = here().store.take(request.args.get("RelayState", ""), "")
-    if waiting is None:
-        raise RefusedError("no log-out waits for it")
+def arrive() -> str:
+    """Return where to go after a log-out that began here. Nothing hangs on the answer: the session ended before."""
     with hostile():
         message = OneLogin_Saml2_Logout_Response(here().toolkit, request.args["SAMLResponse"])
-        message.is_valid(request_data(here().setting["logout"]), waiting.message, raise_exceptions=True)
+        message.is_valid(request_data(here().setting["logout"]), raise_exceptions=True)
         status = message.get_status()
     if status != Constants.STATUS_SUCCESS:
         current_app.logger.warning("The identity provider did not end its session: %r", status)
-    return waiting.target
+    return url_for("pages.home")
 
 
 # Messages
@@ -270,5 +267,5 @@ def hostile() -> Iterator[None]:
 
 def refuse(reason: RefusedError) -> tuple[str, int]:
     """Tell the log why a message is not accepted, and the user no more than what to do."""
-    current_app.logger.warning("SAML message to %s refused: %r", request.path, str(reason))
+    current_app.logger.warning("SAML message to %s refused: %.500r", request.path, str(reason))
     return render_template("unaccepted.html"), 403

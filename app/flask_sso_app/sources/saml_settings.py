@@ -119,11 +119,11 @@ def check(app: Flask) -> dict[str, Any]:
     """Return the setting with its defaults, each value of the right form."""
     given = app.config["SAML"]
     if not isinstance(given, dict) or given.keys() - DEFAULTS.keys():
-        raise wrong(f"is a JSON object with the keys {', '.join(DEFAULTS)}; got {given!r}.")
+        raise wrong(f"is a JSON object, and has no keys but {', '.join(DEFAULTS)}.")
     setting = {**DEFAULTS, **given}
     for name, default in DEFAULTS.items():
         if type(setting[name]) is not type(default):
-            raise wrong(f"has a wrong {name}: write a {type(default).__name__}, not {setting[name]!r}.")
+            raise wrong(f"has {name} {setting[name]!r}, which is no {type(default).__name__}.")
     missing = [name for name in NEEDED if not setting[name]]
     if missing:
         raise wrong(f"lacks {', '.join(missing)}.")
@@ -171,7 +171,7 @@ def key_pair(setting: dict[str, Any]) -> tuple[str, str]:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(setting["certificate"], key, lambda: "")
     except (OSError, ValueError) as error:
-        raise wrong(f"has a certificate and a key that do not go together: {error}.") from None
+        raise wrong(f"has a certificate and a key that cannot be used together: {error}.") from None
     # A file may hold more, such as the certificate in words or a chain.
     return tuple(re.search(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", text, re.DOTALL)[0] for text in texts)
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import JSON, Column, Integer, MetaData, Row, String, Table, Text, create_engine, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import JSON, BigInteger, Column, MetaData, Row, String, Table, Text, create_engine, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 
@@ -28,7 +28,7 @@ WAITING = Table(
     Column("browser", String(64), nullable=False),
     Column("message", String(64), nullable=False),
     Column("target", Text, nullable=False),
-    Column("expires", Integer, nullable=False),
+    Column("expires", BigInteger, nullable=False),
 )
 
 #: IDs of messages and assertions that were accepted once.
@@ -36,7 +36,7 @@ USED = Table(
     "saml_used",
     TABLES,
     Column("id", String(64), primary_key=True),
-    Column("expires", Integer, nullable=False),
+    Column("expires", BigInteger, nullable=False),
 )
 
 SESSIONS = Table(
@@ -46,8 +46,8 @@ SESSIONS = Table(
     Column("name_id", String(64), nullable=False),
     Column("session_index", String(64), nullable=False),
     Column("facts", JSON, nullable=False),
-    Column("seen", Integer, nullable=False),
-    Column("expires", Integer, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
 )
 
 
@@ -69,9 +69,16 @@ class Store:
 
     def __init__(self, url: str):
         self.engine = create_engine(url, pool_pre_ping=True)
+        try:
+            self.create()
+        except DBAPIError:  # another process may have done it in the same moment; a real fault comes again
+            self.create()
+        self.engine.dispose()  # a server that forks from here on must not share a connection
+
+    def create(self) -> None:
+        """Create the tables that are not there yet."""
         for table in TABLES.sorted_tables:
             self.change(CreateTable(table, if_not_exists=True))
-        self.engine.dispose()  # a server that forks from here on must not share a connection
 
     def change(self, statement: Executable) -> int:
         """Run a statement in a transaction of its own and return how many rows it changed."""
@@ -123,7 +130,7 @@ class Store:
         if timeout:
             row &= SESSIONS.c.seen > now() - timeout
         found = self.first(select(SESSIONS.c.facts, SESSIONS.c.seen).where(row))
-        if found and found.seen < now() - timeout // 10:  # not a write for each request
+        if found and timeout and found.seen < now() - timeout // 10:  # not a write for each request
             self.change(SESSIONS.update().where(row).values(seen=now()))
         return found and found.facts
 
