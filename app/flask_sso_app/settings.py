@@ -132,4 +132,4 @@ def check_attributes(names: object, more: object) -> None:
         if not isinstance(name, str) or not name or name.upper().startswith("HTTP_"):
             raise SettingsError(f"{name!r} is no attribute name: a client can set HTTP_* by a header.")
     if names["identifier"].lower() in RESERVED:
-        raise SettingsError(f"The identifier cannot be called {names['identifier']!r}: use another id in Apache.")
+        raise SettingsError(f"The identifier cannot be called {names['identifier']!r}: use another id.")

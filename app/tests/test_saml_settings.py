@@ -76,6 +76,7 @@ def test_no_setting(setting):
         (lambda text: text.replace('use="signing"', 'use="encryption"'), "no signing certificate"),
         (lambda text: text.replace("<ds:X509Certificate>M", "<ds:X509Certificate>x"), "no signing certificate"),
         (lambda text: text.replace('"https://idp.example.org/sso"', '"javascript:x"'), "idp_sso_url_invalid"),
+        (lambda text: text.replace("idp.example.org/sso", "idp.example.org/sso?a&amp;b"), "cannot write"),
         (lambda text: several(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
     ],
 )

@@ -89,7 +89,7 @@ def load(app: Flask) -> ServiceProvider:
     certificate, key = key_pair(setting)
     address = setting["site"]
     sp = {
-        "entityId": setting["entity_id"],
+        "entityId": plain(setting["entity_id"]),
         "assertionConsumerService": {"url": address + setting["acs"], "binding": Constants.BINDING_HTTP_POST},
         "singleLogoutService": {"url": address + setting["logout"], "binding": Constants.BINDING_HTTP_REDIRECT},
         "x509cert": certificate,
@@ -149,6 +149,13 @@ def check_attributes(setting: dict[str, Any], identifier: str) -> None:
     ]
     if absent:
         raise wrong(f"maps no attribute to {absent}, without which nobody can log in: add it to attributes.")
+
+
+def plain(address: str) -> str:
+    """Return an address that python3-saml can write into a message: it escapes none."""
+    if re.search('[&<"]', address):
+        raise wrong(f"leads to the address {address!r}, which python3-saml cannot write: ask for one without '&'.")
+    return address
 
 
 def read(name: str, path: str) -> bytes:
@@ -212,14 +219,14 @@ def identity_provider(path: str, wanted: str) -> dict[str, Any]:
         raise wrong(f"has idp_metadata {path!r}, where {wanted} has no signing certificate, or one that is none.")
     idp = {
         "entityId": wanted,
-        "singleSignOnService": {"url": login[0], "binding": Constants.BINDING_HTTP_REDIRECT},
+        "singleSignOnService": {"url": plain(login[0]), "binding": Constants.BINDING_HTTP_REDIRECT},
         "x509certMulti": {"signing": certificates},
     }
     for logout in find(role, "md:SingleLogoutService[@Binding=$redirect]")[:1]:
-        url = logout.get("Location")
+        url = plain(logout.get("Location"))
         idp["singleLogoutService"] = {
             "url": url,
-            "responseUrl": logout.get("ResponseLocation", url),
+            "responseUrl": plain(logout.get("ResponseLocation", url)),
             "binding": Constants.BINDING_HTTP_REDIRECT,
         }
     return idp
