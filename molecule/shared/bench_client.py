@@ -39,7 +39,8 @@ HOST = "flask.example.org"
 SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
 UNIVERSITY_HOST = "idp.university.example"
-IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST)
+ONELOGIN_HOST = "app.onelogin.example"
+IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST, ONELOGIN_HOST)
 
 
 class LoginError(Exception):

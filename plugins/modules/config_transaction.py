@@ -102,7 +102,7 @@ options:
         type: str
         default: ""
   unit:
-    description: The systemd unit that is activated; it is enabled, too. Without one, whoever uses the files looks for itself.
+    description: The systemd unit that is activated; it is enabled, too. Without one, whoever uses the files notices.
     type: str
   action:
     description: How the unit takes up its new files.

@@ -58,7 +58,7 @@ def here() -> saml_settings.ServiceProvider:
 # Who is logged in
 
 
-def identify(_environ: Mapping[str, Any]) -> Identity | None:
+def identify(_variables: Mapping[str, Any]) -> Identity | None:
     """Return the identity behind the session whose id is in the cookie.
 
     :return: None without a session, without a required attribute, or without exactly one value of the identifier.
@@ -133,7 +133,7 @@ def consume() -> Response | tuple[str, int]:
         raise RefusedError("its ID or its assertion's was used before")
     session.clear()
     session[NAME] = store.start(name_id.get("Value") or "", index, facts, expires)
-    g.identity = identify(request.environ)
+    g.identity = identify(g.variables)
     if g.identity is None:
         return login.refuse(*recall(), here().setting["required"])
     return redirect(waiting.target, 303)
