@@ -16,6 +16,9 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 
+#: What answers whoever asks, even when nobody can say who that is.
+FOR_ANYBODY = ("static", "pages.healthz")
+
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Build the application.
@@ -36,7 +39,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 def identify() -> None:
     """Find out who sends this request. Every request asks anew, so a log-out takes effect at once."""
     g.variables = transport.variables(request.environ, current_app.config["HEADER_PREFIX"])
-    g.identity = sources.identify(g.variables)
+    g.identity = None if request.endpoint in FOR_ANYBODY else sources.identify(g.variables)
 
 
 def protect(response: Response) -> Response:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
         PEOPLE=[],
         HEADER_PREFIX="",
         SAML={},
+        LDAP=None,
         ATTRIBUTES=ATTRIBUTES,
         MORE_ATTRIBUTES=MORE_ATTRIBUTES,
         LOGOUT_URI="/Shibboleth.sso/Logout?return={return_url}",
@@ -60,6 +62,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     app.config.from_mapping(overrides)
     if "SECRET_KEY" not in overrides:
         app.config["SECRET_KEY"] = secret_key(app)
+    app.config["PEOPLE"] = read_people(app.config["PEOPLE"])
     check_source(app.config["SOURCE"], app.config["PEOPLE"])
     check_attributes(app.config["ATTRIBUTES"], app.config["MORE_ATTRIBUTES"])
 
@@ -95,6 +98,19 @@ def credential(name: str) -> Path | None:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, name) if directory else None
     return path if path and path.exists() else None
+
+
+def read_people(people: object) -> object:
+    """Return the setting ``PEOPLE``, or what the JSON file holds whose path it is.
+
+    :raises SettingsError: if there is no such file.
+    """
+    try:
+        return json.loads(Path(people).read_text()) if isinstance(people, str) else people
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"FLASK_SSO_PEOPLE is {people!r}; write a JSON list, or the path of a file with one. {error}."
+        ) from error
 
 
 def check_source(source: object, people: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, redirect, render_template, url_for
 
-from flask_sso_app import login
+from flask_sso_app import directory, login
 from flask_sso_app.identity import Identity, Session
 from flask_sso_app.sources.shibboleth import decode
 
@@ -17,7 +17,8 @@ NAME = "client_certificate"
 
 
 def init_app(app: Flask) -> None:
-    """Set up ``/login``."""
+    """Set up ``/login``, and the directory of the people."""
+    directory.init_app(app)
     app.add_url_rule("/login", "login", enter)
 
 
@@ -36,15 +37,13 @@ def log_out() -> Response:
 def identify(environ: Mapping[str, Any]) -> Identity | None:
     """Return the identity behind a verified client certificate.
 
-    With the setting ``PEOPLE``, issuer and serial number decide who that is; without it, the one common name does.
-
     :param environ: WSGI environ of the request.
     :return: None without a verified certificate, for one of somebody unknown, or for one with several common names.
+    :raises ServiceUnavailable: if the directory does not answer.
     """
     if environ.get("SSL_CLIENT_VERIFY") != "SUCCESS":
         return None
-    people = current_app.config["PEOPLE"]
-    person = listed(environ, people) if people else named(environ)
+    person = find(environ)
     if person is None:
         return None
     issuer = decode(environ.get("SSL_CLIENT_I_DN", ""))
@@ -57,6 +56,29 @@ def identify(environ: Mapping[str, Any]) -> Identity | None:
         attributes={"subject": (decode(environ.get("SSL_CLIENT_S_DN", "")),), "issuer": (issuer,)},
         session=Session(id=environ.get("SSL_CLIENT_M_SERIAL", ""), identity_provider=issuer, context=NAME),
     )
+
+
+def find(environ: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the person whom the setting ``LDAP`` or ``PEOPLE`` finds; with neither, whom the certificate names."""
+    known, people = current_app.extensions.get(directory.EXTENSION), current_app.config["PEOPLE"]
+    if known:
+        return known.find(holder(environ))
+    return listed(environ, people) if people else named(environ)
+
+
+def holder(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the certificate says for the directory to compare; a name or an address only if it is the one.
+
+    The certificate itself is written as its issuer and serial number (CertificateExactAssertion, RFC 4523).
+    """
+    issuer = decode(environ.get("SSL_CLIENT_I_DN", "")).replace('"', '""')
+    serial = int(environ["SSL_CLIENT_M_SERIAL"], 16)
+    name, email = environ.get("SSL_CLIENT_S_DN_CN", ""), environ.get("SSL_CLIENT_SAN_Email_0", "")
+    return {
+        "certificate": f'{{ serialNumber {serial}, issuer rdnSequence:"{issuer}" }}',
+        "name": "" if "SSL_CLIENT_S_DN_CN_1" in environ else decode(name),
+        "email": "" if "SSL_CLIENT_SAN_Email_1" in environ else decode(email),
+    }
 
 
 def listed(environ: Mapping[str, Any], people: list[dict[str, Any]]) -> dict[str, Any] | None:
