@@ -30,7 +30,7 @@ DEFAULTS = {
 }
 
 #: ``ldap://`` always starts TLS, so nothing goes over a network in the clear.
-URI = r"(ldaps?://)[\w.:\[\]-]+( \1[\w.:\[\]-]+)*|ldapi://[\w%.-]*"
+URI = r"(ldaps?://)[\w.:\[\]-]+/?( \1[\w.:\[\]-]+/?)*|ldapi://[\w%.-]*/?"
 
 #: What a filter can ask for.
 PLACEHOLDERS = {"certificate", "name", "email"}
@@ -104,6 +104,7 @@ class Directory:
     def set_options(self, connection: Any) -> None:
         """Insist on a verified server that answers in time."""
         ldap, authorities = self.ldap, self.settings["ca_file"]
+        connection.set_option(ldap.OPT_CONNECT_ASYNC, 1)  # without it, a server silent in the handshake is no time-out
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_REFERRALS, 0)

@@ -193,7 +193,7 @@ def test_no_more_answers_are_kept_than_fit(ldap, monkeypatch):
 
 @pytest.mark.parametrize(("scheme", "started"), [("ldaps", False), ("ldap", True), ("ldapi", False)])
 def test_network_is_never_crossed_in_the_clear(ldap, scheme, started):
-    me(CERTIFICATE, LDAP=LDAP | {"uri": f"{scheme}://ldap"})
+    me(CERTIFICATE, LDAP=LDAP | {"uri": f"{scheme}://ldap/"})
     connection = ldap.initialize.return_value
     assert connection.start_tls_s.called is started
     connection.set_option.assert_any_call(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
