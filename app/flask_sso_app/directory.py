@@ -36,6 +36,7 @@ URI = r"(ldaps?://)[\w.:\[\]-]+/?( \1[\w.:\[\]-]+/?)*|ldapi://[\w%.-]*/?"
 PLACEHOLDERS = {"certificate", "name", "email"}
 
 #: How long a server may take over each step.
+EXTENSION = "flask_sso_directory"
 SECONDS = 3
 
 #: How many answers are kept.
@@ -73,7 +74,7 @@ class Directory:
             current_app.logger.warning("%s", reason)
             return None
         except self.ldap.LDAPError as error:
-            current_app.logger.error("The directory %s does not answer: %s", self.settings["uri"], error)
+            current_app.logger.error("The directory %s does not answer: %r", self.settings["uri"], error)
             raise ServiceUnavailable from error
 
     def ask(self, condition: str, _period: float) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def init_app(app: Flask) -> None:
             "(LoadCredential=ldap_password:/path), or leave bind_dn out."
         )
     try:
-        app.extensions["directory"] = Directory(settings, password)
+        app.extensions[EXTENSION] = Directory(settings, password)
     except ImportError as error:
         raise SettingsError(f"FLASK_SSO_LDAP needs what requirements-ldap.txt lists: {error}.") from error
 

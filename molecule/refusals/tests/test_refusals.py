@@ -215,6 +215,14 @@ CASES = {
         {"flask_sso_site": "Flask App"},
         ['flask_app_name is "Flask App"', "lower-case letters"],
     ),
+    "a credential that is a path": (
+        {"flask_app_credentials": {"../environment": "hunter2"}},
+        ["flask_app_credentials has something else than secrets by name", '"ldap_password: ..."'],
+    ),
+    "a credential in the place of the role's own": (
+        {"flask_app_credentials": {"secret_key": "hunter2"}},
+        ["flask_app_credentials has something else", "The role makes"],
+    ),
     "uWSGI's customary port": (
         {"uwsgi_proxy_backend": "127.0.0.1:3031"},
         ['uwsgi_proxy_backend is "127.0.0.1:3031"', "port 0", "Unix socket"],
