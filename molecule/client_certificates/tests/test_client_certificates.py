@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Certificates in force open the site under their owner's name; every other one, and every trick, does not.
 
-The last tests change the site: its list of revoked certificates, and whom it admits.
+The last tests change the site: its list of revoked certificates, whom it admits, and who says who somebody is.
 """
 
 from __future__ import annotations
 
+import base64
+import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import bench_client
 import httpx
 import pytest
+import testinfra
 from bench_fixtures import run_playbook
 from testinfra.host import Host
 from visitors import AUTHORITY, ODD_NAMES, RESPONDING, TWINS, WRONG, forge, person, refused, serial, stale_list, visit
@@ -210,3 +214,95 @@ def test_valid_certificate_that_is_not_admitted_gets_a_readable_page() -> None:
     assert answer.status_code == 403
     assert "You are not admitted" in answer.text
     assert serial("cpayne") in answer.text
+
+
+ENTRIES = """\
+dn: dc=example,dc=org
+objectClass: dcObject
+objectClass: organization
+o: Campus
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+
+dn: uid=hopper,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Grace Hopper
+sn: Hopper
+displayName: Rear Admiral Hopper
+mail: hopper@example.org
+userCertificate;binary:: {}
+
+dn: cn=fleet,dc=example,dc=org
+objectClass: groupOfNames
+member: uid=hopper,ou=people,dc=example,dc=org
+"""
+ACCOUNT = "cn=flask_app,dc=example,dc=org"
+START = "systemd-run --unit=directory slapd -d none -f /etc/ldap/slapd.conf -h 'ldaps:/// ldapi:///'"
+LDAP = {
+    "uri": "ldaps://ldap.example.org",
+    "base": "ou=people,dc=example,dc=org",
+    "bind_dn": ACCOUNT,
+    "ca_file": "/usr/local/share/ca-certificates/flask-sso-bench.crt",
+    "cache_seconds": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def directory() -> Iterator[Host]:
+    """Return the host of a directory that runs, and knows Grace alone."""
+    host = testinfra.get_host(f"docker://{bench_client.containers()['ldap.example.org'].name}")
+    certificate = ssl.PEM_cert_to_DER_cert(person("ghopper")[0].read_text())
+    entries = ENTRIES.format(base64.b64encode(certificate).decode())
+    host.check_output(f"{START} && timeout 10 sh -c 'until ldapwhoami -x -H ldapi:///; do sleep 0.1; done'")
+    host.check_output(f"ldapadd -x -H ldapi:/// -D {ACCOUNT} -w {bench_client.password()} <<'END'\n{entries}END")
+    yield host
+    host.check_output("systemctl stop directory; rm /var/lib/people/*")
+
+
+def deploy_with(**settings: str) -> None:
+    """Deploy the site with the directory that says who its users are."""
+    environment = {"FLASK_SSO_LDAP": LDAP | settings}
+    code, said = deploy(
+        {
+            "flask_app_environment": environment,
+            "flask_app_requirements": "requirements-ldap.txt",
+            "flask_app_packages": ["libldap-dev", "libsasl2-dev"],
+            "flask_app_credentials": {"ldap_password": bench_client.password()},
+        }
+    )
+    assert code == 0, said
+    assert bench_client.password() not in said
+
+
+def test_directory_says_who_holds_a_certificate(web: Host, directory: Host, tmp_path: Path) -> None:
+    """Grace is who her entry says, whatever her certificate says; a certificate that is in no entry is nobody's."""
+    deploy_with()
+    me = visit(person("ghopper"), "/api/me").json()
+    assert (me["identifier"], me["name"], me["email"]) == ("hopper", "Rear Admiral Hopper", "hopper@example.org")
+    assert me["groups"] == ["cn=fleet,dc=example,dc=org"]
+    assert visit(person("cpayne")).text == "Hello Unauthorized!"
+    assert visit(forge(tmp_path, "Grace Hopper")).text == "Hello Unauthorized!"
+    secret = web.file("/etc/flask_app/credentials/ldap_password")
+    assert (secret.user, secret.group, secret.mode) == ("root", "flask_app", 0o440)
+
+
+def test_directory_that_is_down_is_said_to_be_down(web: Host, directory: Host) -> None:
+    """Nobody becomes anonymous by it; once it is back, everything is as before."""
+    directory.check_output("systemctl stop directory")
+    time.sleep(1)  # what the application remembers
+    answer = visit(person("ghopper"))
+    assert (answer.status_code, "directory of this site&#39;s users does not answer" in answer.text) == (503, True)
+    assert "The directory ldaps://ldap.example.org does not answer" in web.check_output("journalctl --unit=flask_app")
+    directory.check_output(START)
+    time.sleep(1)
+    assert visit(person("ghopper")).text == "Hello Rear Admiral Hopper!"
+
+
+def test_name_is_no_pattern_for_the_directory(directory: Host, tmp_path: Path) -> None:
+    """The site looks people up by their common name."""
+    deploy_with(filter="(cn={name})")
+    assert visit(forge(tmp_path, "Grace Hopper")).text == "Hello Rear Admiral Hopper!"
+    assert visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne")).text == "Hello Unauthorized!"
+    for name in ("*", "*)(uid=*", "Grace*", "Cecilia Payne"):
+        assert visit(forge(tmp_path, name)).text == "Hello Unauthorized!"
