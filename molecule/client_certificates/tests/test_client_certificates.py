@@ -238,7 +238,8 @@ objectClass: groupOfNames
 member: uid=hopper,ou=people,dc=example,dc=org
 """
 ACCOUNT = "cn=flask_app,dc=example,dc=org"
-START = "systemd-run --unit=directory slapd -d none -f /etc/ldap/slapd.conf -h 'ldaps:/// ldapi:///'"
+SOCKET = "ldapi://%2Frun%2Fldapi"
+START = f"systemd-run --unit=directory slapd -d none -f /etc/ldap/slapd.conf -h 'ldaps:/// {SOCKET}'"
 LDAP = {
     "uri": "ldaps://ldap.example.org",
     "base": "ou=people,dc=example,dc=org",
@@ -254,8 +255,8 @@ def directory() -> Iterator[Host]:
     host = testinfra.get_host(f"docker://{bench_client.containers()['ldap.example.org'].name}")
     certificate = ssl.PEM_cert_to_DER_cert(person("ghopper")[0].read_text())
     entries = ENTRIES.format(base64.b64encode(certificate).decode())
-    host.check_output(f"{START} && timeout 10 sh -c 'until ldapwhoami -x -H ldapi:///; do sleep 0.1; done'")
-    host.check_output(f"ldapadd -x -H ldapi:/// -D {ACCOUNT} -w {bench_client.password()} <<'END'\n{entries}END")
+    host.check_output(f"{START}; timeout 10 sh -c 'until ldapwhoami -x -H {SOCKET}; do sleep 0.1; done' 2>&-")
+    host.check_output(f"ldapadd -x -H {SOCKET} -D {ACCOUNT} -w {bench_client.password()} <<'END'\n{entries}END")
     yield host
     host.check_output("systemctl stop directory; rm /var/lib/people/*")
 

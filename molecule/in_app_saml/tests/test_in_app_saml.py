@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users log in through SimpleSAMLphp; an answer that is not for this request is refused; the last tests change the site."""
+"""Users log in through SimpleSAMLphp; an answer that is not for them now is refused; the last tests change the site."""
 
 from __future__ import annotations
 
