@@ -104,7 +104,8 @@ class Directory:
 
     def set_options(self, connection: Any) -> None:
         """Insist on a verified server that answers in time."""
-        ldap, authorities = self.ldap, self.settings["ca_file"]
+        ldap = self.ldap
+        authorities = self.settings["ca_file"] or ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)  # ldap.conf's
         connection.set_option(ldap.OPT_CONNECT_ASYNC, 1)  # without it, a server silent in the handshake is no time-out
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_TIMEOUT, SECONDS)
