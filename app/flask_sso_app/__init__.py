@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from flask_sso_app import pages, settings, sources, transport
+from flask_sso_app import directory, pages, settings, sources, transport
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -28,6 +28,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """
     app = Flask(__name__)
     settings.load(app, config or {})
+    directory.init_app(app)
     sources.init_app(app)
     app.register_blueprint(pages.blueprint)
     app.before_request(identify)

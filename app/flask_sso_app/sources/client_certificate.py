@@ -17,8 +17,7 @@ NAME = "client_certificate"
 
 
 def init_app(app: Flask) -> None:
-    """Set up ``/login``, and the directory of the people."""
-    directory.init_app(app)
+    """Set up ``/login``."""
     app.add_url_rule("/login", "login", enter)
 
 
