@@ -12,11 +12,14 @@ import json
 import os
 import ssl
 import subprocess
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from urllib.parse import urljoin
 
 import docker
@@ -105,6 +108,35 @@ def client(certificate: Path | None = None, key: Path | None = None, http2: bool
         context.load_cert_chain(certificate, key)
     transport = BenchTransport(verify=context, http2=http2)
     return httpx.Client(transport=transport, **({"base_url": SITE, "follow_redirects": True} | options))
+
+
+@contextmanager
+def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Iterator[list[str]]:
+    """Have one visitor for each path who asks for it again and again; give the list of all answers they get.
+
+    An answer is the status and the text, or what went wrong; `connect` opens a visitor's client.
+    """
+    answers: list[str] = []
+    closing_time = Event()
+
+    def visit(path: str) -> None:
+        with connect() as session:
+            while not closing_time.is_set():
+                try:
+                    response = session.get(path)
+                    answers.append(f"{response.status_code} {response.text}")
+                except httpx.HTTPError as error:
+                    answers.append(repr(error))
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor(len(paths)) as pool:
+        crowd = [pool.submit(visit, path) for path in paths]
+        try:
+            yield answers
+        finally:
+            closing_time.set()
+            for visitor in crowd:
+                visitor.result()
 
 
 def submit_form(session: httpx.Client, page: httpx.Response, **fields: str) -> httpx.Response:

@@ -7,9 +7,8 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -243,24 +242,6 @@ def test_log_out_that_a_stranger_orders_is_not_obeyed(
 # Changes to the site
 
 
-@contextmanager
-def visitors(path: str) -> Iterator[list[int]]:
-    """Ask for a page without a pause, in two threads, until the block ends; collect the status codes."""
-    answers: list[int] = []
-    done = False
-
-    def go(_number: int) -> None:
-        with bench_client.client() as one:
-            while not done:
-                answers.append(one.get(path).status_code)
-
-    with ThreadPoolExecutor(2) as pool:
-        running = pool.map(go, range(2))
-        yield answers
-        done = True
-    list(running)
-
-
 @pytest.fixture
 def release(tmp_path: Path) -> Callable[..., dict]:
     """Return what copies the application, with another text in a file, and gives the variables to deploy it."""
@@ -296,11 +277,11 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
     """The processes notice it by themselves, and finish what they do."""
     bench_client.saml_login(visitor, "/login", "ghopper")
     variables = release("flask_sso_app/templates/base.html", "Reference application of", "Second release of")
-    with visitors("/") as answers:
+    with bench_client.visitors("/healthz", "/", "/static/style.css") as answers:
         code, said = deploy(variables)
     assert code == 0, said
     assert len(answers) > 100
-    assert set(answers) == {200}
+    assert {answer.partition(" ")[0] for answer in answers} == {"200"}
     page = visitor.get("/").text
     assert "Second release of" in page
     assert "Grace Hopper" in page

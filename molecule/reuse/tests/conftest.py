@@ -8,14 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Event
 
+import bench_client
 import httpx
 import pytest
 from bench_client import BenchTransport
@@ -77,33 +75,15 @@ def page() -> Callable[..., httpx.Response]:
     """Fetch a page through Apache, from outside."""
 
     def fetch(path: str = "/", **options) -> httpx.Response:
-        with httpx.Client(transport=BenchTransport(), base_url=SITE) as client:
+        with stranger() as client:
             return client.get(path, **options)
 
     return fetch
 
 
-@contextmanager
-def visitors(*paths: str) -> Iterator[list[str]]:
-    """Have one visitor for each path who asks for it again and again; give the list of all answers they get."""
-    answers: list[str] = []
-    closing_time = Event()
+def stranger() -> httpx.Client:
+    """Return a client of the site, which has no TLS."""
+    return httpx.Client(transport=BenchTransport(), base_url=SITE, timeout=30)
 
-    def visit(path: str) -> None:
-        with httpx.Client(transport=BenchTransport(), base_url=SITE, timeout=30) as client:
-            while not closing_time.is_set():
-                try:
-                    response = client.get(path)
-                    answers.append(f"{response.status_code} {response.text}")
-                except httpx.HTTPError as error:
-                    answers.append(repr(error))
-                time.sleep(0.02)
 
-    with ThreadPoolExecutor(len(paths)) as pool:
-        crowd = [pool.submit(visit, path) for path in paths]
-        try:
-            yield answers
-        finally:
-            closing_time.set()
-            for visitor in crowd:
-                visitor.result()
+visitors = partial(bench_client.visitors, connect=stranger)

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A site goes from one server to the next and from shibd to the application and back; each step changes one variable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bench_client
+import pytest
+from bench_fixtures import run_playbook
+from testinfra.host import Host
+
+MODULES = {"uwsgi": "proxy_uwsgi_module", "mod_wsgi": "wsgi_module", "gunicorn": "proxy_http_module"}
+PARTS = {"uwsgi": "40-uwsgi.conf", "mod_wsgi": "40-mod-wsgi.conf", "gunicorn": "40-http.conf 40-http.lua"}
+UNITS = {"uwsgi": "flask_app", "gunicorn": "flask_app-gunicorn"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the site is to be."""
+
+    server: str
+    way_in: str
+    module: str = "packaged"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that say so."""
+        return {
+            "flask_sso_app_server": self.server,
+            "flask_sso_way_in": self.way_in,
+            "mod_wsgi_app_module": self.module,
+        }
+
+
+STEPS = [
+    Step("mod_wsgi", "shibboleth"),
+    Step("mod_wsgi", "shibboleth", "compiled"),
+    Step("mod_wsgi", "in_app_saml", "compiled"),
+    Step("uwsgi", "in_app_saml", "compiled"),
+    Step("gunicorn", "in_app_saml", "compiled"),
+    Step("gunicorn", "shibboleth", "compiled"),
+    Step("uwsgi", "shibboleth", "compiled"),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.server}, {step.way_in}, {step.module}")
+def test_site_changes_over_and_keeps_serving(web: Host, visitor, step: Step) -> None:
+    """Nobody gets an error meanwhile, the log-in works without a new registration, and nothing of the past runs on."""
+    with bench_client.visitors("/healthz", "/", "/healthz") as answers:
+        code, said = run_playbook("site.yml", step.variables)
+    assert code == 0, said
+    assert len(answers) > 100
+    assert {answer.partition(" ")[0] for answer in answers} == {"200"}
+
+    bench_client.saml_login(visitor, "/profile", "ghopper")
+    me = visitor.get("/api/me").json()
+    assert (me["identifier"], me["name"]) == ("ghopper", "Grace Hopper")
+    assert me["source"] == ("saml" if step.way_in == "in_app_saml" else "shibboleth")
+    assert str(visitor.get("/logout").url) == f"{bench_client.SITE}/"
+    assert visitor.get("/api/me").status_code == 401
+
+    loaded = web.check_output("apachectl -M")
+    assert [server for server, module in MODULES.items() if module in loaded] == [step.server]
+    assert ("mod_shib" in loaded) == (step.way_in == "shibboleth")
+    parts = "20-shibboleth.conf " * (step.way_in == "shibboleth") + PARTS[step.server]
+    assert " ".join(web.file("/etc/apache2/flask_sso/flask_app").listdir()) == parts
+    for server, unit in UNITS.items():
+        for name in (f"{unit}.service", f"{unit}.socket"):
+            assert web.service(name).is_running == (server == step.server), name
+            assert web.file(f"/etc/systemd/system/{name}").exists == (server == step.server)
+    assert web.service("shibd").is_running == (step.way_in == "shibboleth")
+    if step.server == "mod_wsgi":
+        maps = web.check_output("cat /proc/$(pgrep --oldest apache2)/maps")
+        assert ("/mod_wsgi-6" in maps) == (step.module == "compiled")
+
+
+def test_way_in_that_does_not_exist_is_refused() -> None:
+    """With the ones that do."""
+    code, said = run_playbook("site.yml", {"flask_sso_way_in": "carrier_pigeon"})
+    assert code == 2
+    assert "Write one of shibboleth, client_certificates, in_app_saml and one of uwsgi, gunicorn, mod_wsgi" in said
