@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 VENV := .venv
+SHELL := bash
 BENCH := molecule/shared/bench
+# They take longest, so they begin first.
+SLOW := metadata_trust client_certificates swap certificates reuse key_rotation
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -27,12 +30,17 @@ demo-client-certificates: tools ## the same for people with a client certificate
 	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
 	python molecule/shared/demo_client_certificates.py
 
-test: lint unit $(addprefix test-,$(SCENARIOS)) ## run everything: linters, unit tests, every scenario
+test: tools ## run everything: linters, unit tests, every scenario, two at a time
+	$(BENCH) docker images browser
+	$(MAKE) --jobs=2 --output-sync=target $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS)))
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
+# What is announced with a + appears at once, the rest when the scenario has ended.
 test-%: tools ## run one scenario from nothing
+	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
 	$(BENCH) docker images browser
-	molecule test --scenario-name $*
+	molecule/shared/lane molecule test --scenario-name $*
+	+@printf '%(%H:%M:%S)T  scenario %s passed\n' -1 $*
 
 lint: tools ## check style, types of variables and drift of the documentation
 	yamllint --strict .
@@ -50,10 +58,10 @@ bench: tools ## measure speed and memory beside other set-ups
 	PYTHONPATH=molecule/shared python speed/measure.py
 
 down: tools ## take the bench down
-	molecule destroy --all
+	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
 
 clean: ## remove the tools and everything that runs left behind
-	rm -rf $(VENV) .ansible .cache artifacts
+	rm -rf $(VENV) .ansible .cache artifacts*
 
 tools: $(VENV)/complete
 

@@ -33,11 +33,14 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
-ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
+# Two scenarios can run at the same time, each in a lane with containers, a network and artifacts of its own.
+LANE = os.environ.get("FLASK_SSO_LANE", "")
+PROJECT = Path(__file__).resolve().parents[2]
+ARTIFACTS = PROJECT / f"artifacts{LANE}"
 CA = ARTIFACTS / "private_ca" / "ca.pem"
-NETWORK = "flask-sso-bench"
+NETWORK = f"flask-sso-bench{LANE}"
 # Chromium asks a person which certificate to show, unless a policy of the machine answers.
-POLICY = Path("/etc/chromium/policies/managed/flask-sso-bench.json")
+POLICY = Path("/etc/chromium/policies/managed") / f"flask-sso-bench{LANE}.json"
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"

@@ -10,16 +10,21 @@ import pytest
 testinfra_hosts = ["ansible://flask_sso"]
 STRANGER = 8080
 RELOAD = {
-    "flask-sso-nftables": "systemctl restart nftables",
-    "flask-sso-ufw": "ufw reload",
-    "flask-sso-firewalld": "firewall-cmd --complete-reload",
+    "nftables": "systemctl restart nftables",
+    "ufw": "ufw reload",
+    "firewalld": "firewall-cmd --complete-reload",
 }
+
+
+def firewall(host):
+    """The firewall that the host is named after."""
+    return host.backend.get_hostname().removeprefix("flask-sso-").removesuffix(bench_client.LANE)
 
 
 @pytest.fixture(scope="module")
 def name(host):
     """The host's name on the network."""
-    return host.backend.get_hostname().removeprefix("flask-sso-") + ".example.org"
+    return f"{firewall(host)}.example.org"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +49,7 @@ def reachable(name, port):
 def test_the_site_is_reachable_and_nothing_else_is(host, name, again):
     """Ports 80 and 443 answer from outside, also when the firewall has read its files again; 8080 does not."""
     if again:
-        host.run_test(RELOAD[host.backend.get_hostname()])
+        host.run_test(RELOAD[firewall(host)])
     assert host.socket(f"tcp://0.0.0.0:{STRANGER}").is_listening
     assert {port: reachable(name, port) for port in (80, 443, STRANGER)} == {80: True, 443: True, STRANGER: False}
 

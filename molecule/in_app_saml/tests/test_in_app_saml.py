@@ -247,7 +247,7 @@ def release(tmp_path: Path) -> Callable[..., dict]:
     """Return what copies the application, with another text in a file, and gives the variables to deploy it."""
 
     def copy(file: str, old: str, new: str) -> dict:
-        source = Path(bench_client.ARTIFACTS.parent / "app")
+        source = bench_client.PROJECT / "app"
         shutil.copytree(source, tmp_path / "app", ignore=shutil.ignore_patterns("tests", "__pycache__", ".*"))
         changed = tmp_path / "app" / file
         text = changed.read_text()
@@ -262,7 +262,7 @@ def test_libraries_that_disagree_never_become_current(web: Host, visitor: httpx.
     """An lxml with another libxml2 than xmlsec's: the run says which, and the release before it serves on."""
     current = web.file("/srv/flask_app/current").linked_to
     bench_client.saml_login(visitor, "/login", "ghopper")
-    pinned = re.search("lxml==.*", (bench_client.ARTIFACTS.parent / "app/requirements-saml.txt").read_text())[0]
+    pinned = re.search("lxml==.*", (bench_client.PROJECT / "app/requirements-saml.txt").read_text())[0]
     code, said = deploy(release("requirements-saml.txt", pinned, "lxml==5.4.0"))
     assert code == 2
     assert "lxml 5.4.0" in said

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import bench_client
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -354,7 +355,7 @@ def test_port_of_another_program_is_refused(host, refused, port):
     try:
         refused(
             {},
-            f"Port {port} on flask-sso-refusals is held by python3",
+            f"Port {port} on flask-sso-refusals{bench_client.LANE} is held by python3",
             "Stop that service",
             "apache_ssl_http_port (80)",
         )
@@ -367,6 +368,8 @@ def test_unknown_operating_system_is_refused(host, refused):
     host.check_output("printf 'NAME=openSUSE\\nID=opensuse-leap\\nVERSION_ID=15.6\\n' > /run/os-release")
     host.check_output("mount --bind /run/os-release /usr/lib/os-release")
     try:
-        refused({}, "flask-sso-refusals runs openSUSE", "Suse family", "Debian family", "RHEL family")
+        refused(
+            {}, f"flask-sso-refusals{bench_client.LANE} runs openSUSE", "Suse family", "Debian family", "RHEL family"
+        )
     finally:
         host.check_output("umount /usr/lib/os-release")

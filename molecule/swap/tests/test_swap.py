@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site goes from one server to the next and from shibd to the application and back; each step changes one variable."""
+"""A site goes from one server to the next, from shibd to the application, and back; each step changes one variable."""
 
 from __future__ import annotations
 
