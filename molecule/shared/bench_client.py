@@ -126,7 +126,8 @@ def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Itera
         with connect() as session:
             while not closing_time.is_set():
                 try:
-                    response = session.get(path)
+                    # A server may close a kept connection at any time; a browser would ask again.
+                    response = session.get(path, headers={"Connection": "close"})
                     answers.append(f"{response.status_code} {response.text}")
                 except httpx.HTTPError as error:
                     answers.append(repr(error))

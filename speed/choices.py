@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure what each way in and each server costs, for docs/choosing.md, in one run on one host.
+
+Prints a table in Markdown. Destroys the bench, and leaves the last choice running.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from statistics import median
+
+import bench_client
+import measure
+import visitors
+
+PEOPLE = [{"id": "ghopper", "name": "Grace Hopper"}]
+WAYS_IN = ("shibboleth", "in_app_saml", "client_certificates")
+SERVERS = ("uwsgi", "gunicorn", "mod_wsgi")
+UNITS = ("apache2", "shibd", "flask_app", "flask_app-gunicorn")
+CERTIFICATE = "/root/visitor.pem"
+ROUNDS, SECONDS, CONNECTIONS = 3, 5, 32
+
+
+def ab(path: str, *options: str) -> float:
+    """Load a page from the identity provider's host; return requests/s, or raise MeasureError if one failed."""
+    url = f"{bench_client.SITE}{path}"
+    command = ["docker", "exec", measure.SSO, "ab", "-k", "-q", "-c", f"{CONNECTIONS}", "-t", f"{SECONDS}"]
+    said = measure.run(*command, "-n", "1000000", *options, url)
+    if not re.search(r"Failed requests: +0\n", said) or "Non-2xx" in said:
+        raise measure.MeasureError(f"{url} fails under load:\n{said}")
+    return float(re.search(r"Requests per second: +([\d.]+)", said)[1])
+
+
+def memory() -> float:
+    """Return the proportional set size of httpd, shibd and the application together, in MB."""
+    script = (
+        "cat $(for unit in {}; do systemctl show --property=ControlGroup --value $unit; done | sort -u | {})".format(
+            " ".join(UNITS),
+            "grep . | sed 's,.*/,,' | xargs -I: grep -l :$ /proc/[0-9]*/cgroup | sed s,cgroup,smaps_rollup,",
+        )
+    )
+    said = measure.run("docker", "exec", measure.WEB, "sh", "-c", script)
+    return sum(map(int, re.findall(r"\nPss: *(\d+)", said))) / 1024
+
+
+def deploy(way_in: str, server: str) -> float:
+    """Change the site over; return the seconds that takes."""
+    variables = {"flask_sso_way_in": way_in, "flask_sso_app_server": server}
+    if way_in == "client_certificates":
+        variables["private_ca_people"] = PEOPLE
+    options = [option for name, value in variables.items() for option in ("-e", measure.json.dumps({name: value}))]
+    return measure.seconds(measure.run, "ansible-playbook", "-i", "inventories/bench", "site.yml", *options)
+
+
+def load(way_in: str) -> tuple[float, float]:
+    """Return requests/s of the first page for a stranger and of the profile for somebody who is known."""
+    if way_in == "client_certificates":
+        files = "".join(path.read_text() for path in visitors.person("ghopper"))
+        measure.run("docker", "exec", measure.SSO, "sh", "-c", f"cat > {CERTIFICATE} <<'END'\n{files}END")
+        known = stranger = ["-E", CERTIFICATE]
+    else:
+        stranger, known = [], ["-H", f"Cookie: {measure.sessions()[0]}"]
+    rounds = [(ab("/healthz", *stranger), ab("/profile", *known)) for _ in range(ROUNDS)]
+    return median(first for first, _ in rounds), median(second for _, second in rounds)
+
+
+def main() -> None:
+    """Measure, and print a row for each choice."""
+    measure.fresh_bench()
+    measure.playbook("site.yml")
+    measure.playbook("molecule/shared/register_sp.yml")
+    install = "apt-get update -qq && apt-get install -qq --no-install-recommends apache2-utils"
+    measure.run("docker", "exec", measure.SSO, "sh", "-c", install)
+    print("\n| way in | server | `/healthz` | `/profile`, known user | memory | change-over |")
+    print("| --- | --- | --: | --: | --: | --: |", flush=True)
+    for way_in in WAYS_IN:
+        for server in SERVERS:
+            took = deploy(way_in, server)
+            first, known = load(way_in)
+            row = f"| {way_in} | {server} | {first:.0f}/s | {known:.0f}/s | {memory():.0f} MB | {took:.0f} s |"
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (measure.MeasureError, bench_client.LoginError) as error:
+        sys.exit(f"speed: {error}")
