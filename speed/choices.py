@@ -35,12 +35,8 @@ def ab(path: str, *options: str) -> float:
 
 def memory() -> float:
     """Return the proportional set size of httpd, shibd and the application together, in MB."""
-    script = (
-        "cat $(for unit in {}; do systemctl show --property=ControlGroup --value $unit; done | sort -u | {})".format(
-            " ".join(UNITS),
-            "grep . | sed 's,.*/,,' | xargs -I: grep -l :$ /proc/[0-9]*/cgroup | sed s,cgroup,smaps_rollup,",
-        )
-    )
+    units = "|".join(UNITS)
+    script = f"cat $(grep -lE '/({units})[.]service' /proc/[0-9]*/cgroup | sed s,cgroup$,smaps_rollup,)"
     said = measure.run("docker", "exec", measure.WEB, "sh", "-c", script)
     return sum(map(int, re.findall(r"\nPss: *(\d+)", said))) / 1024
 
