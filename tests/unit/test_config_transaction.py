@@ -46,7 +46,7 @@ class Service:
 
     def activate(self, **options) -> dict:
         """Make the service run with what was staged."""
-        return self._run(state="activated", unit="web.service", **options)
+        return self._run(state="activated", **{"unit": "web.service"} | options)
 
     def _run(self, **options) -> dict:
         return self.run_module(
@@ -249,6 +249,27 @@ def test_service_that_ran_with_nothing_is_not_said_to_run(service, systemctl):
     (service.etc / "a.conf").write_text("broken as well\n")
     service.stage({"path": "a.conf", "content": "broken\n"})
     assert "does not run with those either" in service.activate()["msg"]
+
+
+def test_new_unit_that_cannot_run_is_gone_again(service, systemctl):
+    """Its files were made by this transaction; what ran before was another unit, and is left alone."""
+    systemctl.with_name("bin").joinpath("systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >> {systemctl}\n'
+        f"case $1 in restart) false ;; cat) test -e {service.etc}/web.service ;; esac\n"
+    )
+    service.stage({"path": "web.service", "content": "new"})
+    result = service.activate(sockets=["web.socket"])
+    assert "it is gone, as it had not been there" in result["msg"]
+    assert tree(service.etc) == {}
+    assert systemctl.read_text().endswith("stop web.service web.socket\n")
+
+
+def test_without_a_unit_nobody_is_told(service, systemctl):
+    """Whoever uses the files looks for itself, and the next run has nothing to make good."""
+    service.stage({"path": "script", "content": "new"})
+    assert service.activate(unit=None)["changed"]
+    assert "restart" not in systemctl.read_text()
+    assert not service.activate(unit=None)["changed"]
 
 
 def test_socket_stays_open_unless_its_own_file_changed(service, systemctl):
