@@ -67,7 +67,7 @@ def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, b
     assert str(visitor.get("/logout").url) == f"{bench_client.SITE}/"
     assert visitor.get("/api/me").status_code == 401
 
-    loaded = web.check_output("apachectl -M")
+    loaded = set(web.check_output("apachectl -M").split())
     assert [server for server, module in MODULES.items() if module in loaded] == [step.server]
     assert ("mod_shib" in loaded) == (step.way_in == "shibboleth")
     parts = "20-shibboleth.conf " * (step.way_in == "shibboleth") + PARTS[step.server]
