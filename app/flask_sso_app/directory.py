@@ -18,6 +18,8 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from flask_sso_app.settings import ATTRIBUTES, SettingsError, read_credential
 
+EXTENSION = "flask_sso_directory"
+
 #: What the setting ``LDAP`` may hold, and what it need not.
 DEFAULTS = {
     "uri": "",
@@ -36,7 +38,6 @@ URI = r"(ldaps?://)[\w.:\[\]-]+/?( \1[\w.:\[\]-]+/?)*|ldapi://[\w%.-]*/?"
 PLACEHOLDERS = {"certificate", "name", "email"}
 
 #: How long a server may take over each step.
-EXTENSION = "flask_sso_directory"
 SECONDS = 3
 
 #: How many answers are kept.
