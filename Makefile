@@ -32,7 +32,7 @@ demo-client-certificates: tools ## the same for people with a client certificate
 
 test: tools ## run everything: linters, unit tests, every scenario, two at a time
 	$(BENCH) docker images browser
-	$(MAKE) --jobs=2 --output-sync=target $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS)))
+	$(MAKE) --jobs=2 --keep-going --output-sync=target $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS)))
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
 # What is announced with a + appears at once, the rest when the scenario has ended.

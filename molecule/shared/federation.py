@@ -16,6 +16,7 @@ from lxml import etree
 
 NAME = "federation.example.org"
 URL = f"https://{NAME}/federation/"
+MEMBERS = (bench_client.IDP_HOST, bench_client.UNIVERSITY_HOST)
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 DIRECTORY = "/etc/identity-provider"
 CERTIFICATE = bench_client.ARTIFACTS / "bench" / "federation.pem"
@@ -40,7 +41,7 @@ def on_host(*command: str, data: bytes = b"") -> bytes:
 def entities() -> list[etree._Element]:
     """Return what each identity provider says about itself."""
     with bench_client.client() as session:
-        addresses = [f"https://{host}/simplesamlphp/saml2/idp/metadata.php" for host in bench_client.IDP_HOSTS]
+        addresses = [f"https://{host}/simplesamlphp/saml2/idp/metadata.php" for host in MEMBERS]
         return [etree.fromstring(session.get(address).content) for address in addresses]
 
 
