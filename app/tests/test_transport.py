@@ -39,6 +39,8 @@ def browser(**settings) -> Browser:
 
 def test_proxy_vouches_by_headers():
     assert browser().get("/api/me", headers=headers(GRACE)).json["identifier"] == "ghopper"
+    assert browser().get("/login?next=/profile", headers=headers(GRACE)).location == "/profile"
+    assert browser().get("/login", headers=headers(GRACE | {"upn": ""})).status_code == 403
     certificate = headers({"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN_CN": "Grace Hopper"})
     certificate |= {"X-Gate-SSL-CLIENT-S-DN-CN-1": ""}  # the proxy has no second name
     assert browser(SOURCE="client_certificate").get("/hello", headers=certificate).text == "Hello Grace Hopper!"

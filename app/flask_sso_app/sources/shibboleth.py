@@ -67,11 +67,12 @@ def multipass_settings(config: Config) -> dict[str, Any]:
 
     :param config: settings of the application.
     """
-    identifier = config["ATTRIBUTES"]["identifier"]
-    auth = {"type": NAME, "callback_uri": "/login", "attrs": [identifier], "logout_uri": config["LOGOUT_URI"]}
+    identifier, prefix = config["ATTRIBUTES"]["identifier"], config["HEADER_PREFIX"]
+    field = prefix + identifier.replace("_", "-") if prefix else identifier
+    auth = {"type": NAME, "callback_uri": "/login", "attrs": [field], "logout_uri": config["LOGOUT_URI"]}
     return {
-        "MULTIPASS_AUTH_PROVIDERS": {NAME: auth},
-        "MULTIPASS_IDENTITY_PROVIDERS": {NAME: {"type": NAME, "identifier_field": identifier}},
+        "MULTIPASS_AUTH_PROVIDERS": {NAME: {**auth, "from_headers": bool(prefix)}},
+        "MULTIPASS_IDENTITY_PROVIDERS": {NAME: {"type": NAME, "identifier_field": field}},
         "MULTIPASS_PROVIDER_MAP": {NAME: NAME},
     }
 

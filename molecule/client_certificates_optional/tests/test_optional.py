@@ -86,6 +86,13 @@ def test_backend_hears_nothing_of_such_headers(web: Host) -> None:
     assert "forged" not in heard
 
 
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Script-Name"])
+def test_headers_move_no_visitor_to_another_path(name: str) -> None:
+    """Httpd decides by the path in the request who may see it; the application has to see the same path."""
+    assert visit(None, "/flask/elsewhere/hello", headers={name: "/flask/elsewhere"}).status_code == 404
+    assert visit(None, "/flask/hello", headers={name: "/flask/elsewhere"}).text == "Hello Unauthorized!"
+
+
 def test_backend_has_no_other_door(web: Host) -> None:
     """Whoever reaches gunicorn can be anybody, so only httpd reaches it."""
     door = web.file("/run/flask_app-gunicorn.sock")

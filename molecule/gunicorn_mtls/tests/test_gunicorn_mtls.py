@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -87,6 +89,15 @@ def test_old_tls_is_refused() -> None:
         command = ["openssl", "s_client", "-connect", f"{address}:443", *offer.split()]
         done = subprocess.run(command, input="", capture_output=True, text=True, timeout=20, check=False)
         assert alert in done.stderr
+
+
+def test_silent_visitors_hold_no_thread_for_long() -> None:
+    """Twenty connections with one byte each, for eight threads: the others wait for seconds, not for ever."""
+    address = (bench_client.addresses()[bench_client.HOST], 443)
+    with ExitStack() as crowd:
+        for _ in range(20):
+            crowd.enter_context(socket.create_connection(address)).send(b"\x16")
+        assert visit(person("ghopper"), timeout=50).text == "Hello Grace Hopper!"
 
 
 def test_service_is_closed_in(web: Host) -> None:
