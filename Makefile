@@ -5,7 +5,7 @@ VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
 # They take longest, so they begin first.
-SLOW := metadata_trust client_certificates swap certificates reuse key_rotation
+SLOW := swap metadata_trust client_certificates certificates refusals reuse key_rotation
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg

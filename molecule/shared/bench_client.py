@@ -37,6 +37,8 @@ from playwright.sync_api import Page, sync_playwright
 LANE = os.environ.get("FLASK_SSO_LANE", "")
 PROJECT = Path(__file__).resolve().parents[2]
 ARTIFACTS = PROJECT / f"artifacts{LANE}"
+# What a run leaves for the people who register the site or sign its certificate.
+PAPERS = ARTIFACTS / f"flask-sso-web{LANE}"
 CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = f"flask-sso-bench{LANE}"
 # Chromium asks a person which certificate to show, unless a policy of the machine answers.

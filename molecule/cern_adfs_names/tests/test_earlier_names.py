@@ -39,7 +39,7 @@ def test_the_earlier_sign_out_page_gets_its_picture():
 
 def test_the_papers_for_the_registration_name_that_address():
     """The metadata and the sheet on the controller have everything that the identity provider asks for."""
-    papers = bench_client.ARTIFACTS / "flask-sso-web"
+    papers = bench_client.PAPERS
     metadata, sheet = (papers / "sp-metadata.xml").read_text(), (papers / "registration.md").read_text()
     assert 'use="signing"' in metadata
     assert 'Location="https://flask.example.org/Shibboleth.sso/ADFS"' in metadata

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 
 deploy = partial(run_playbook, "molecule/certificates/converge.yml")
-PAPERS = bench_client.ARTIFACTS / "flask-sso-web"
+PAPERS = bench_client.PAPERS
 REQUEST = PAPERS / f"{bench_client.HOST}.csr"
 ACME = {
     "apache_ssl_certificate_source": "acme",

@@ -70,7 +70,7 @@ def test_metadata_is_asked_for_one_institution_at_a_time(web: Host, visitor: htt
 
 def test_the_registration_sheet_asks_for_what_a_federation_does() -> None:
     """entityID, discovery response and the attributes by their formal names are on the sheet."""
-    papers = bench_client.ARTIFACTS / "flask-sso-web"
+    papers = bench_client.PAPERS
     metadata, sheet = (papers / "sp-metadata.xml").read_text(), (papers / "registration.md").read_text()
     assert "DiscoveryResponse" in metadata
     for value in ("`https://flask.example.org/shibboleth`", "`urn:oid:1.3.6.1.4.1.5923.1.1.1.6`"):

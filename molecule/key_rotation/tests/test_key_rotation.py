@@ -82,7 +82,7 @@ def test_next_keys_are_published_beside_those_that_sign():
     log_in()
     register()
     log_in()
-    paper = (bench_client.ARTIFACTS / "flask-sso-web" / "sp-metadata.xml").read_text()
+    paper = (bench_client.PAPERS / "sp-metadata.xml").read_text()
     assert paper.count('use="signing"') == 2
 
 
