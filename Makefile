@@ -53,9 +53,10 @@ unit: tools ## test the application and the modules without a host
 	pytest --quiet app
 	pytest --quiet tests/unit
 
-bench: tools ## measure speed and memory beside other set-ups
+bench: tools ## measure speed and memory beside other set-ups, and what each choice costs
 	$(BENCH) docker images
 	PYTHONPATH=molecule/shared python speed/measure.py
+	PYTHONPATH=molecule/shared python speed/choices.py
 
 down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done

@@ -26,7 +26,7 @@ ROUNDS, SECONDS, CONNECTIONS = 3, 4, 32
 def ab(path: str, *options: str) -> float:
     """Load a page from the identity provider's host; return requests/s, or raise MeasureError if one failed."""
     url = f"{bench_client.SITE}{path}"
-    command = ["docker", "exec", measure.SSO, "ab", "-k", "-q", "-c", f"{CONNECTIONS}", "-t", f"{SECONDS}"]
+    command = ["docker", "exec", measure.SSO, "ab", "-k", "-q", "-l", "-c", f"{CONNECTIONS}", "-t", f"{SECONDS}"]
     said = measure.run(*command, "-n", "1000000", *options, url)
     if not re.search(r"Failed requests: +0\n", said) or "Non-2xx" in said:
         raise measure.MeasureError(f"{url} fails under load:\n{said}")
