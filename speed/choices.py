@@ -20,7 +20,7 @@ WAYS_IN = ("shibboleth", "in_app_saml", "client_certificates")
 SERVERS = ("uwsgi", "gunicorn", "mod_wsgi")
 UNITS = ("apache2", "shibd", "flask_app", "flask_app-gunicorn")
 CERTIFICATE = "/root/visitor.pem"
-ROUNDS, SECONDS, CONNECTIONS = 3, 4, 32
+ROUNDS, SECONDS, CONNECTIONS = 2, 4, 32
 
 
 def ab(path: str, *options: str) -> float:

@@ -213,7 +213,7 @@ CASES = {
         ['flask_app_wsgi is "application"', '"wsgi:application"'],
     ),
     "a name that is no account's": (
-        {"flask_sso_site": "Flask App"},
+        {"flask_app_name": "Flask App"},
         ['flask_app_name is "Flask App"', "lower-case letters"],
     ),
     "a credential that is a path": (
