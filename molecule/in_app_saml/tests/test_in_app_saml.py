@@ -76,10 +76,9 @@ def test_httpd_runs_the_application_under_its_own_account(web: Host) -> None:
 
 
 def test_secrets_are_for_the_application_alone(web: Host) -> None:
-    """Its key, its settings, and the database of its sessions."""
+    """Its key, its script, which holds its settings, and the database of its sessions."""
     for path, user, mode in [
         ("/etc/flask_app/saml/key.pem", "root", 0o440),
-        ("/etc/flask_app/environment", "root", 0o640),
         ("/etc/flask_app/mod_wsgi.py", "root", 0o640),
         ("/var/lib/flask_app/saml.sqlite", "flask_app", 0o600),
     ]:
