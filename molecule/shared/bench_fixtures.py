@@ -17,6 +17,8 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
+# Tests that scenarios import are to say what they compared, as their own do.
+pytest.register_assert_rewrite("client_certificate_tests")
 # Tests compare what playbooks say; Molecule asks them for colours.
 os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import bench_client
 import lxml.html
 import pytest
+from client_certificates import AUTHORITY, TWINS, WRONG, forge, person, refused, visit
 from testinfra.host import Host
-from visitors import AUTHORITY, TWINS, WRONG, forge, person, refused, visit
 
 HELLO = "/flask/hello"
 # One header that the proxy sends, as servers of different kinds would spell it.

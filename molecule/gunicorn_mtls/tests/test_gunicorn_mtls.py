@@ -12,71 +12,32 @@ from functools import partial
 from pathlib import Path
 
 import bench_client
-import httpx
 import pytest
 from bench_fixtures import run_playbook
+from client_certificate_tests import *  # noqa: F403 (tests that pytest finds here, too)
+from client_certificates import person, refused, stale_list, stolen, visit
 from testinfra.host import Host
-from visitors import AUTHORITY, ODD_NAMES, TWINS, WRONG, forge, person, refused, stale_list, visit
 
 UNIT = "flask_app-gunicorn"
 deploy = partial(run_playbook, "molecule/gunicorn_mtls/converge.yml")
 
 
-def logs(web: Host, phrase: str, action: Callable[[], bool]) -> bool:
-    """Do something; return its result if the service's journal has the phrase because of it."""
-    cursor = web.check_output(f"journalctl --unit={UNIT} --quiet --lines=0 --show-cursor | sed 's/^-- cursor: //'")
-    result = action()
-    watch = f"journalctl --unit={UNIT} --follow --after-cursor='{cursor}' | grep --max-count=1 --fixed-strings"
-    return result and web.run(f"timeout 10 sh -c \"{watch} '{phrase}'\"").stdout != ""
+@pytest.fixture
+def logs(web: Host) -> Callable[..., bool]:
+    """Return what does something, and returns the result if the service's journal has a phrase because of it."""
+
+    def watch(phrase: str, action: Callable[[], bool]) -> bool:
+        cursor = web.check_output(f"journalctl --unit={UNIT} --quiet --lines=0 --show-cursor | sed 's/^-- cursor: //'")
+        result = action()
+        follow = f"journalctl --unit={UNIT} --follow --after-cursor='{cursor}' | grep --max-count=1 --fixed-strings"
+        return result and web.run(f"timeout 10 sh -c \"{follow} '{phrase}'\"").stdout != ""
+
+    return watch
 
 
-@pytest.mark.parametrize(("who", "name"), [("ghopper", "Grace Hopper"), ("cpayne", "Cecilia Payne")])
-def test_right_certificate_is_greeted_by_name(who: str, name: str) -> None:
-    """The application sees the certificate in the connection; /ping is the original's proof."""
-    assert visit(person(who)).text == f"Hello {name}!"
-    assert visit(person(who), "/ping").text == "pong"
-    me = visit(person(who), "/api/me").json()
-    assert me["attributes"]["subject"] == [f"CN={name}"]
-    assert me["session"]["identity_provider"] == "CN=campus.flask_sso private authority"
-
-
-def test_browser_shows_its_certificate() -> None:
-    """Chromium imports the .p12 file with its passphrase and is let in without a question."""
-    with bench_client.browser(AUTHORITY / "people" / "ghopper") as page:
-        page.goto(bench_client.SITE)
-        assert "Grace Hopper" in page.text_content("main")
-
-
-def test_no_certificate_no_page(web: Host) -> None:
-    """The handshake fails, and the journal says for want of what."""
-    with pytest.raises(httpx.ReadError, match="CERTIFICATE_REQUIRED"):
-        visit(None)
-    assert logs(web, "peer did not return a certificate", lambda: refused(None))
-
-
-@pytest.mark.parametrize(("options", "reason"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_certificate_is_refused_and_the_journal_says_why(
-    web: Host, tmp_path: Path, options: dict, reason: str
-) -> None:
-    """The visitor sees a broken handshake, the journal the reason."""
-    assert logs(web, reason, lambda: refused(forge(tmp_path, "Grace Hopper", **options)))
-
-
-def test_certificate_of_two_people_is_nobody(tmp_path: Path) -> None:
-    """The server takes it, the application does not choose."""
-    assert visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne")).text == "Hello Unauthorized!"
-
-
-@pytest.mark.parametrize("name", ODD_NAMES)
-def test_any_name_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
-    """Nothing in a name makes it another one."""
-    assert visit(forge(tmp_path, name)).text == f"Hello {name}!"
-
-
-def test_headers_change_nobodys_name(tmp_path: Path) -> None:
-    """Neither of somebody with a certificate nor of one who is nobody."""
-    assert visit(person("ghopper"), headers=TWINS).text == "Hello Grace Hopper!"
-    assert visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), headers=TWINS).text == "Hello Unauthorized!"
+def test_want_of_a_certificate_is_logged(logs: Callable[..., bool]) -> None:
+    """The journal says for want of what the handshake failed."""
+    assert logs("peer did not return a certificate", lambda: refused(None))
 
 
 def test_old_tls_is_refused() -> None:
@@ -113,27 +74,25 @@ def test_service_is_closed_in(web: Host) -> None:
     assert not web.socket("tcp://80").is_listening
 
 
-def test_revoked_certificate_is_refused(web: Host, tmp_path: Path) -> None:
-    """Until the run she is let in, after it not; nobody else notices the restart."""
-    lost = [(tmp_path / name) for name in ("certificate.pem", "key.pem")]
-    for source, copy in zip(person("hleavitt"), lost, strict=True):
-        copy.write_bytes(source.read_bytes())
-    assert visit(tuple(lost)).text == "Hello Henrietta Leavitt!"
+def test_revoked_certificate_is_refused(logs: Callable[..., bool], tmp_path: Path) -> None:
+    """Until the run she is let in, after it not."""
+    lost = stolen(tmp_path, "hleavitt")
+    assert visit(lost).text == "Hello Henrietta Leavitt!"
     code, said = run_playbook("playbooks/revoke_client_certificates.yml", {"private_ca_revoke": ["hleavitt"]})
     assert code == 0, said
     code, said = deploy({})
     assert code == 0, said
-    assert logs(web, "certificate revoked", lambda: refused(tuple(lost)))
+    assert logs("certificate revoked", lambda: refused(lost))
     assert visit(person("hleavitt")).text == "Hello Henrietta Leavitt!"  # she has a new one
 
 
-def test_list_out_of_date_lets_nobody_in(web: Host) -> None:
+def test_list_out_of_date_lets_nobody_in(web: Host, logs: Callable[..., bool]) -> None:
     """Nobody has run anything for too long: better closed than open, and the journal says why."""
     path = "/etc/flask_app/tls/client-revoked.pem"
     before = web.file(path).content_string
     write = f"cat > {path} <<'END'\n{{}}END\nsystemctl restart {UNIT}"
     web.check_output(write.format(stale_list()))
-    closed = logs(web, "CRL has expired", lambda: refused(person("ghopper")))
+    closed = logs("CRL has expired", lambda: refused(person("ghopper")))
     web.check_output(write.format(before))
     assert closed
     assert visit(person("ghopper")).text == "Hello Grace Hopper!"

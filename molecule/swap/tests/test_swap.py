@@ -11,8 +11,8 @@ import bench_client
 import httpx
 import pytest
 from bench_fixtures import run_playbook
+from client_certificates import TWINS, person, refused, visit
 from testinfra.host import Host
-from visitors import TWINS, person, refused, visit
 
 FRAGMENTS = "/etc/apache2/flask_sso/flask_app"
 MODULES = {"uwsgi": "proxy_uwsgi_module", "mod_wsgi": "wsgi_module", "gunicorn": "proxy_http_module"}

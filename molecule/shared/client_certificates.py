@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Visitors with certificates of every kind: those of the private authority, and ones that nobody should issue."""
+"""Certificates of every kind, those of the private authority and ones that nobody should issue; visits with them."""
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,11 @@ TWINS = {
 def person(name: str) -> tuple[Path, Path]:
     """Return the certificate and the key that the authority gave somebody."""
     return AUTHORITY / "people" / name / "certificate.pem", AUTHORITY / "people" / name / "key.pem"
+
+
+def stolen(directory: Path, who: str) -> tuple[Path, Path]:
+    """Return copies of somebody's certificate and key, which stay when the authority issues new ones."""
+    return tuple(Path(shutil.copy(file, directory)) for file in person(who))
 
 
 def serial(who: str) -> str:
