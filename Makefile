@@ -30,9 +30,12 @@ demo-client-certificates: tools ## the same for people with a client certificate
 	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
 	python molecule/shared/demo_client_certificates.py
 
+test: export COLUMNS := 200
 test: tools ## run everything: linters, unit tests, every scenario, two at a time
 	$(BENCH) docker images browser
-	$(MAKE) --jobs=2 --keep-going --output-sync=target $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS)))
+	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
+	    $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
+	    | tee artifacts/test.log || { tools/failures.py artifacts/test.log; exit 1; }
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
 # What is announced with a + appears at once, the rest when the scenario has ended.

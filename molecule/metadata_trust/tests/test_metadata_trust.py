@@ -7,6 +7,7 @@ The tests go from refusals, which change nothing, to changes, in this order.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -130,7 +131,7 @@ def test_shibd_itself_refuses_what_the_address_gives_later(web, document):
 def test_metadata_out_of_date_lets_nobody_in(web, run_site):
     """What was right when it was accepted is no longer used after its end, although nobody runs anything."""
     cern, _ = federation.entities()
-    term = timedelta(minutes=1)
+    term = timedelta(seconds=90)
     end = time.monotonic() + term.total_seconds() + 1
     address = federation.publish("short.xml", federation.sign(federation.aggregate(cern), valid=term))
     code, said = run_site(SIGNED | {"flask_sso_idp_metadata_url": address})
@@ -163,6 +164,12 @@ def test_unsigned_metadata_is_accepted_by(web, run_site, pin):
     assert log_in() == "cpayne"
 
 
+def processor_seconds() -> float:
+    """Return the processor time of all runs up to now, which what else this machine does hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_large_metadata_does_not_slow_a_run_that_changes_nothing(run_site, tmp_path_factory):
     """10 MB, from shibd's own source and as a copy from the controller, cost as good as nothing the second time."""
     cern, university = federation.entities()
@@ -183,10 +190,9 @@ def test_large_metadata_does_not_slow_a_run_that_changes_nothing(run_site, tmp_p
     }.items():
         code, said = run_site(variables)
         assert code == 0, said
-        start = time.monotonic()
+        start = processor_seconds()
         code, said = run_site(variables)
-        seconds[name] = time.monotonic() - start
+        seconds[name] = processor_seconds() - start
         assert "changed=0" in said, said
-    assert seconds["copied"] < seconds["small"] + 5, seconds
+    assert seconds["copied"] < seconds["small"] + 3, seconds
     assert seconds["followed"] < seconds["small"] + 2, seconds
-    assert max(seconds.values()) < 25, seconds
