@@ -12,11 +12,14 @@ from flask import current_app, g, redirect, render_template, request, url_for
 
 from flask_sso_app.identity import Session
 
+#: Characters of the longest address that is remembered while somebody logs in: anybody can have one remembered.
+LONGEST = 2000
+
 
 def target() -> str:
-    """Return where to go after the login: the page asked for, if it is on this site."""
+    """Return where to go after the login: the page asked for, if it is on this site and not too long."""
     url = request.args.get("next", "")
-    return url if is_own_path(url) else url_for("pages.home")
+    return url if is_own_path(url) and len(url) <= LONGEST else url_for("pages.home")
 
 
 def is_own_path(url: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, g, render_template, session
+from flask import Blueprint, Response, g, redirect, render_template, request, session, url_for
 
 from flask_sso_app import login, sources
 
@@ -37,7 +37,9 @@ def me() -> tuple[dict[str, Any], int]:
 
 @blueprint.get("/logout")
 def logout() -> Response:
-    """End both sessions: the application's and the single sign-on's."""
+    """End both sessions: the application's and the single sign-on's. Another site's link only leads to the button."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return redirect(url_for("pages.home"))
     response = sources.log_out()
     session.clear()
     return response

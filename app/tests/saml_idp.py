@@ -122,23 +122,31 @@ class KeyPair:
         """Return a signature as a query has it."""
         return quote_plus(base64.b64encode(self.private.sign(text.encode(), padding.PKCS1v15(), hashed())))
 
-    def encrypt(self, element: etree._Element) -> None:
-        """Encrypt an assertion, in its place, for the holder of this key."""
-        data = xmlsec.template.encrypted_data_create(
-            element, xmlsec.Transform.AES256, type=xmlsec.EncryptionType.ELEMENT, ns="xenc"
-        )
+    def encrypt(
+        self,
+        element: etree._Element,
+        whole: str = "EncryptedAssertion",
+        cipher=xmlsec.Transform.AES256_GCM,
+        transport=xmlsec.Transform.RSA_OAEP,
+        bits: int = 256,
+    ) -> None:
+        """Encrypt an element, in its place, for the holder of this key.
+
+        :param whole: what SAML wraps it in.
+        """
+        data = xmlsec.template.encrypted_data_create(element, cipher, type=xmlsec.EncryptionType.ELEMENT, ns="xenc")
         xmlsec.template.encrypted_data_ensure_cipher_value(data)
         key = xmlsec.template.add_encrypted_key(
-            xmlsec.template.encrypted_data_ensure_key_info(data, ns="ds"), xmlsec.Transform.RSA_OAEP
+            xmlsec.template.encrypted_data_ensure_key_info(data, ns="ds"), transport
         )
         xmlsec.template.encrypted_data_ensure_cipher_value(key)
         manager = xmlsec.KeysManager()
         manager.add_key(xmlsec.Key.from_memory(self.certificate, xmlsec.KeyFormat.CERT_PEM, None))
         context = xmlsec.EncryptionContext(manager)
-        context.key = xmlsec.Key.generate(xmlsec.KeyData.AES, 256, xmlsec.KeyDataType.SESSION)
-        whole = etree.Element(etree.QName(NAMESPACES["saml"], "EncryptedAssertion"), nsmap=NAMESPACES)
-        element.getparent().replace(element, whole)
-        whole.append(element)
+        context.key = xmlsec.Key.generate(xmlsec.KeyData.AES, bits, xmlsec.KeyDataType.SESSION)
+        wrapper = etree.Element(etree.QName(NAMESPACES["saml"], whole), nsmap=NAMESPACES)
+        element.getparent().replace(element, wrapper)
+        wrapper.append(element)
         context.encrypt_xml(data, element)
 
 
@@ -172,7 +180,7 @@ class IdentityProvider:
     """The identity provider of one service provider.
 
     :param acs: address for responses.
-    :param slo: address for log-outs.
+    :param slo: address for logouts.
     :param sp: entityID of the service provider.
     """
 
@@ -234,6 +242,13 @@ class IdentityProvider:
             query += f"&RelayState={quote_plus(relay_state)}"
         query += f"&SigAlg={quote_plus(algorithm)}"
         return f"{query}&Signature={(keys or self.keys).sign_text(query, HASHES[algorithm])}"
+
+    def posted(self, kind: str, text: str, relay_state: str | None = None, keys=None, **algorithms) -> dict[str, str]:
+        """Return the form that carries a message with its signature in it."""
+        document = etree.fromstring(text)
+        (keys or self.keys).sign(document, **algorithms)
+        form = {kind: base64.b64encode(etree.tostring(document)).decode()}
+        return form if relay_state is None else form | {"RelayState": relay_state}
 
     def logout_request(self, name_id: str = "ghopper-opaque", indexes=(), age: float = 0, **changes) -> str:
         """Return a request to end sessions."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pages answer, where a login and a log-out lead to, and the headers."""
+"""What the pages answer, where a login and a logout lead to, and the headers."""
 
 from __future__ import annotations
 
@@ -52,6 +52,24 @@ def test_logout_ends_both_sessions(browser, environ):
     answer = browser.get("/logout", environ=environ)
     assert answer.location == "/Shibboleth.sso/Logout?return=https%3A//flask.example.org/"
     assert browser.get_cookie("__Host-flask_sso", domain="flask.example.org") is None
+
+
+@pytest.mark.parametrize(
+    ("site", "location"),
+    [
+        ("cross-site", "/"),
+        ("same-origin", "/Shibboleth.sso/"),
+        ("same-site", "/Shibboleth.sso/"),
+        ("none", "/Shibboleth"),
+    ],
+)
+def test_link_of_another_site_logs_nobody_out(browser, site, location):
+    """It leads to the page with the button."""
+    browser.get("/login", environ=GRACE)
+    answer = browser.get("/logout", environ=GRACE, headers={"Sec-Fetch-Site": site})
+    assert answer.location.startswith(location)
+    kept = browser.get_cookie("__Host-flask_sso", domain="flask.example.org") is not None
+    assert (kept, answer.location == "/") == ((site == "cross-site"),) * 2
 
 
 ELSEWHERE = [

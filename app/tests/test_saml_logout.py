@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A log-out ends the session in the store, whoever begins it, and only on the identity provider's signed word."""
+"""A logout ends the session in the store, whoever begins it, and only on the identity provider's signed word."""
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
+from urllib.parse import quote_plus
 
 import pytest
+import xmlsec
 from conftest import SITE, Browser
-from saml_idp import RSA_SHA1, Message, random_id
+from lxml import etree
+from saml_idp import NAMESPACES, RSA_SHA1, RSA_SHA256, Message, random_id
 from saml_site import log_in, open_browser, user_of
 
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
@@ -180,35 +185,47 @@ def to_no_site(idp, foreign_keys):
     return idp.redirect("SAMLRequest", idp.logout_request().replace(f'Destination="{idp.slo}"', ""))
 
 
+def by_an_unknown_algorithm(idp, foreign_keys):
+    """python3-saml would take it for RSA with SHA-256."""
+    query = without_its_signature(idp, foreign_keys).replace(quote_plus(RSA_SHA256), "x")
+    return f"{query}&Signature={idp.keys.sign_text(query)}"
+
+
 @pytest.mark.parametrize(
-    "query",
+    ("query", "reason"),
     [
-        unsigned,
-        without_its_signature,
-        with_an_empty_signature,
-        by_a_foreign_key,
-        by_sha1,
-        with_another_relay_state,
-        two_messages,
-        two_messages_of_which_one_is_escaped,
-        signed_for_the_other_kind,
-        stale,
-        from_the_future,
-        of_another_issuer,
-        to_another_site,
-        of_nobody,
-        with_a_document_type,
-        nonsense,
-        nothing,
-        an_answer_by_a_foreign_key,
-        to_no_site,
+        (unsigned, "its query is not signed"),
+        (without_its_signature, "its query is not signed"),
+        (with_an_empty_signature, "Signature validation failed"),
+        (by_a_foreign_key, "Signature validation failed"),
+        (by_sha1, "SigAlg is not accepted: .*rsa-sha1"),
+        (by_an_unknown_algorithm, "SigAlg is not accepted: x"),
+        (with_another_relay_state, "Signature validation failed"),
+        (two_messages, "in the one form that leaves no doubt"),
+        (two_messages_of_which_one_is_escaped, "in the one form that leaves no doubt"),
+        (signed_for_the_other_kind, "Signature validation failed"),
+        (stale, "was written 3600 seconds ago"),
+        (from_the_future, "was written -3600 seconds ago"),
+        (of_another_issuer, "Invalid issuer"),
+        (to_another_site, "instead of https://other.example.org"),
+        (of_nobody, "it names nobody"),
+        (with_a_document_type, "DTDForbidden"),
+        (nonsense, "XMLSyntaxError"),
+        (nothing, "its query is not signed"),
+        (an_answer_by_a_foreign_key, "Signature validation failed"),
+        (to_no_site, "Destination is another address, or none"),
     ],
 )
-def test_message_that_is_refused(browser, idp, foreign_keys, caplog, query):
+def test_message_that_is_refused(browser, idp, foreign_keys, caplog, query, reason):
     log_in(browser, idp)
-    reply = leave(browser, query(idp, foreign_keys))
+    assert_refused(browser, caplog, leave(browser, query(idp, foreign_keys)), reason)
+
+
+def assert_refused(browser, caplog, reply, reason):
+    """Assert that nobody is logged out, and that the log says why."""
     assert (reply.status_code, "That did not work" in reply.text) == (403, True)
-    assert len(caplog.records) == 1
+    (record,) = caplog.records
+    assert re.search(reason, record.message), record.message
     assert user_of(browser) == "ghopper"
 
 
@@ -223,12 +240,170 @@ def test_replayed_request(browser, idp, caplog):
     query = idp.redirect("SAMLRequest", idp.logout_request())
     assert leave(browser, query).location.startswith("https://idp.example.org/slo?")
     log_in(browser, idp)
-    assert leave(browser, query).status_code == 403
-    assert "used before" in caplog.text
-    assert user_of(browser) == "ghopper"
+    assert_refused(browser, caplog, leave(browser, query), "used before")
 
 
 def test_host_header_changes_nothing(browser, idp):
     text = idp.logout_request(destination=f"{SITE}/saml/logout")
     query = idp.redirect("SAMLRequest", text)
     assert browser.get(f"/saml/logout?{query}", headers={"Host": "evil.example"}).status_code == 302
+
+
+def test_name_that_is_encrypted(browser, idp, sp_keys):
+    log_in(browser, idp)
+    request = etree.fromstring(idp.logout_request())
+    sp_keys.encrypt(request.find("saml:NameID", NAMESPACES), "EncryptedID")
+    assert leave(browser, idp.redirect("SAMLRequest", etree.tostring(request).decode())).status_code == 302
+    assert user_of(browser) is None
+
+
+# By HTTP-POST
+
+POST = "/Shibboleth.sso/SLO/POST"
+
+
+@pytest.fixture
+def poster(saml) -> Browser:
+    """Return a browser of a site with that address."""
+    return open_browser({**saml, "logout_post": POST})
+
+
+def request_to_post(idp, **changes) -> str:
+    return idp.logout_request(**{"destination": f"{SITE}{POST}", **changes})
+
+
+def test_address_for_posts_is_in_the_metadata(poster, browser):
+    role = etree.fromstring(poster.get("/saml/metadata").data).find("md:SPSSODescriptor", NAMESPACES)
+    services = [(one.get("Binding")[37:], one.get("Location")) for one in role.iterfind("{*}SingleLogoutService")]
+    assert services == [("HTTP-Redirect", f"{SITE}/saml/logout"), ("HTTP-POST", f"{SITE}{POST}")]
+    assert "SLO/POST" not in browser.get("/saml/metadata").text
+    assert browser.post(POST).status_code == 404
+    assert poster.get(POST).status_code == 405
+
+
+@pytest.mark.parametrize("indexes", [[], ["session-0", "session-1"]])
+def test_posted_request_without_a_cookie(poster, idp, sp_keys, indexes):
+    log_in(poster, idp)
+    text = request_to_post(idp, indexes=indexes)
+    reply = poster.application.test_client().post(POST, data=idp.posted("SAMLRequest", text, "state of theirs"))
+    assert reply.status_code == 303
+    answer = Message(reply.location)
+    answer.verify(sp_keys)
+    assert (answer.url, answer.relay_state) == ("https://idp.example.org/slo", "state of theirs")
+    assert answer.document.get("InResponseTo") in text
+    assert answer.find("//samlp:StatusCode")[0].get("Value") == SUCCESS
+    assert user_of(poster) is None
+
+
+def test_posted_request_for_another_session(poster, idp):
+    log_in(poster, idp)
+    text = request_to_post(idp, indexes=["session-2"])
+    assert poster.post(POST, data=idp.posted("SAMLRequest", text)).status_code == 303
+    assert user_of(poster) == "ghopper"
+
+
+def test_posted_answer(poster, idp, caplog):
+    log_in(poster, idp)
+    request = Message(poster.get("/logout").location)
+    for status, warnings in (("Success", 0), ("Responder", 1)):
+        text = idp.logout_response(request.id, status)
+        reply = poster.post(POST, data=idp.posted("SAMLResponse", text, "https://evil.example/"))
+        assert (reply.status_code, reply.location) == (303, "/")
+        assert len(caplog.records) == warnings
+
+
+def test_posted_request_counts_once(poster, idp, caplog):
+    data = idp.posted("SAMLRequest", request_to_post(idp))
+    assert poster.post(POST, data=data).status_code == 303
+    log_in(poster, idp)
+    assert_refused(poster, caplog, poster.post(POST, data=data), "used before")
+
+
+def plain(idp, foreign_keys, text):
+    return base64.b64encode(text.encode())
+
+
+def with_a_foreign_key(idp, foreign_keys, text):
+    return idp.posted("SAMLRequest", text, keys=foreign_keys)["SAMLRequest"]
+
+
+def with_sha1(idp, foreign_keys, text):
+    return idp.posted("SAMLRequest", text, method=xmlsec.Transform.RSA_SHA1)["SAMLRequest"]
+
+
+def changed(idp, foreign_keys, text):
+    signed = base64.b64decode(idp.posted("SAMLRequest", text.replace("ghopper", "x"))["SAMLRequest"])
+    return base64.b64encode(signed.replace(b"x-opaque", b"ghopper-opaque"))
+
+
+def around_a_signed_one(idp, foreign_keys, text):
+    """The signature holds for another element."""
+    form = idp.posted("SAMLRequest", idp.logout_request("x", destination="x"))
+    inner, outer = etree.fromstring(base64.b64decode(form["SAMLRequest"])), etree.fromstring(text)
+    signature = inner.find("ds:Signature", NAMESPACES)
+    outer.insert(1, signature)
+    extensions = etree.Element(etree.QName(NAMESPACES["samlp"], "Extensions"))
+    signature.addnext(extensions)
+    extensions.append(inner)
+    return base64.b64encode(etree.tostring(outer))
+
+
+def around_one_with_the_same_id(idp, foreign_keys, text):
+    outer = etree.fromstring(base64.b64decode(around_a_signed_one(idp, foreign_keys, text)))
+    outer.set("ID", outer.find(".//ds:Reference", NAMESPACES).get("URI")[1:])
+    return base64.b64encode(etree.tostring(outer))
+
+
+def deflated(idp, foreign_keys, text):
+    """What a few bytes become could fill the memory."""
+    signed = base64.b64decode(idp.posted("SAMLRequest", text)["SAMLRequest"])
+    return base64.b64encode(zlib.compress(signed)[2:-4])
+
+
+def transformed(idp, foreign_keys, text):
+    signed = base64.b64decode(idp.posted("SAMLRequest", text)["SAMLRequest"])
+    exclusive = b'Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"'
+    assert exclusive in signed
+    return base64.b64encode(signed.replace(exclusive, b'Transform Algorithm="http://www.w3.org/TR/1999/REC-xslt"'))
+
+
+def as_it_is(idp, foreign_keys, text):
+    return idp.posted("SAMLRequest", text)["SAMLRequest"]
+
+
+@pytest.mark.parametrize(
+    ("send", "changes", "reason"),
+    [
+        (plain, {}, "it is not signed"),
+        (with_a_foreign_key, {}, "Signature validation failed"),
+        (with_sha1, {}, "SignatureMethod that is not accepted"),
+        (changed, {}, "Signature validation failed"),
+        (around_a_signed_one, {}, "it is not signed"),
+        (around_one_with_the_same_id, {}, "one ID twice"),
+        (deflated, {}, "XMLSyntaxError"),
+        (transformed, {}, "Transform that is not accepted"),
+        (as_it_is, {"age": 3600}, "was written 3600 seconds ago"),
+        (as_it_is, {"age": -3600}, "was written -3600 seconds ago"),
+        (as_it_is, {"issuer": "https://evil.example"}, "Invalid issuer"),
+        (as_it_is, {"destination": f"{SITE}/saml/logout"}, "instead of https://flask.example.org/saml/logout"),
+        (as_it_is, {"destination": f"{SITE}{POST}/more"}, "Destination is another address, or none"),
+        (as_it_is, {"name_id": ""}, "it names nobody"),
+    ],
+)
+def test_post_that_is_refused(poster, idp, foreign_keys, caplog, send, changes, reason):
+    log_in(poster, idp)
+    message = send(idp, foreign_keys, request_to_post(idp, **changes))
+    assert_refused(poster, caplog, poster.post(POST, data={"SAMLRequest": message}), reason)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [({}, "XMLSyntaxError"), ({"SAMLRequest": "x"}, "Invalid base64"), ({"SAMLResponse": "AAAA"}, "XMLSyntaxError")],
+)
+def test_post_of_nonsense(poster, idp, caplog, data, reason):
+    log_in(poster, idp)
+    assert_refused(poster, caplog, poster.post(POST, data=data), reason)
+
+
+def test_posted_request_that_is_too_long(poster):
+    assert poster.post(POST, data={"SAMLRequest": "A" * (1 << 20)}).status_code == 413

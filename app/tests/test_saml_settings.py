@@ -29,7 +29,7 @@ def start(saml: object):
     [
         ({"entity_id": "", "certificate": ""}, "lacks entity_id, certificate"),
         ({"entity-id": "x"}, "has no keys but entity_id, site"),
-        ({"lifetime": "28800"}, "lifetime '28800', which is no int"),
+        ({"lifetime": "28800"}, "lifetime '28800', which is not of type int"),
         ({"timeout": -1}, "write seconds"),
         ({"lifetime": 0}, "write seconds"),
         ({"site": "http://flask.example.org"}, "wrong site"),
@@ -38,6 +38,8 @@ def start(saml: object):
         ({"logout": "/logout"}, "wrong paths"),
         ({"metadata": "/saml/acs"}, "wrong paths"),
         ({"metadata": "/<path:all>"}, "wrong paths"),
+        ({"logout_post": "/saml/logout"}, "wrong paths"),
+        ({"logout_post": "saml/slo"}, "wrong paths"),
         ({"attributes": ["upn"]}, "write an object with id and name"),
         ({"attributes": []}, r"maps no attribute to \['upn'\]"),
         ({"required": ["Shoe"]}, r"maps no attribute to \['Shoe'\]"),
@@ -45,6 +47,8 @@ def start(saml: object):
         ({"certificate": "/nowhere"}, "certificate '/nowhere', which cannot be read"),
         ({"key": "/nowhere"}, "key '/nowhere', which cannot be read"),
         ({"key": ""}, "lacks key: give the path"),
+        ({"encryption_certificate": "x"}, "lacks encryption_key: give the path.*credential 'saml_encryption_key'"),
+        ({"encryption_key": "x"}, "encryption_certificate '', which cannot be read"),
         ({"store": ""}, r"lacks store.*\$STATE_DIRECTORY"),
         ({"store": "sqlite:////nowhere/at/all"}, "a store that cannot be used"),
         ({"store": "no-url"}, "a store that cannot be used"),
@@ -69,8 +73,8 @@ def test_no_setting(setting):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda _: "", "is no metadata"),
-        (lambda text: '<!DOCTYPE r [<!ENTITY a "b">]>' + text, "is no metadata"),
+        (lambda _: "", "is not metadata"),
+        (lambda text: '<!DOCTYPE r [<!ENTITY a "b">]>' + text, "is not metadata"),
         (lambda text: text.replace("IDPSSODescriptor", "SPSSODescriptor"), "describes no identity provider"),
         (lambda text: text.replace("HTTP-Redirect", "SOAP"), "no SingleSignOnService with HTTP-Redirect"),
         (lambda text: text.replace('use="signing"', 'use="encryption"'), "no signing certificate"),
@@ -78,6 +82,17 @@ def test_no_setting(setting):
         (lambda text: text.replace('"https://idp.example.org/sso"', '"javascript:x"'), "idp_sso_url_invalid"),
         (lambda text: text.replace("idp.example.org/sso", "idp.example.org/sso?a&amp;b"), "cannot write"),
         (lambda text: several(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
+        (lambda text: several(text, text), "describes https://idp.example.org/metadata twice"),
+        (
+            lambda text: several(text, text.replace("IDPSSO", "SPSSO")),
+            "describes https://idp.example.org/metadata twice",
+        ),
+        (
+            lambda text: text.replace("</md:Entity", "<md:IDPSSODescriptor/></md:Entity"),
+            "twice: get metadata that does",
+        ),
+        (lambda text: text.replace("entityID", 'validUntil="soon" entityID'), "validUntil='soon', which is not a date"),
+        (lambda text: text.replace("entityID", 'validUntil="" entityID'), "validUntil='', which is not a date"),
     ],
 )
 def test_wrong_metadata(saml, tmp_path, idp, change, text):
@@ -100,7 +115,14 @@ def test_one_of_several(saml, tmp_path, idp):
 
 def test_key_of_another_certificate(saml, tmp_path, foreign_keys):
     (tmp_path / "sp.key").write_bytes(foreign_keys.key)
-    with pytest.raises(SettingsError, match="cannot be used together"):
+    with pytest.raises(SettingsError, match="certificate and key, which cannot be used together"):
+        start(saml)
+
+
+def test_key_for_encryption_of_another_certificate(saml, tmp_path, foreign_keys):
+    (tmp_path / "other.key").write_bytes(foreign_keys.key)
+    saml |= {"encryption_certificate": saml["certificate"], "encryption_key": str(tmp_path / "other.key")}
+    with pytest.raises(SettingsError, match="encryption_certificate and encryption_key, which cannot be used together"):
         start(saml)
 
 

@@ -11,7 +11,8 @@ short_description: Refuse SAML metadata that a service provider could not, or mu
 version_added: 0.1.0
 description:
   - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door
-    of entity expansion), is too large or out of date, or describes no identity provider of the expected name.
+    of entity expansion), is too large or out of date, or describes no identity provider of the expected name, or two.
+  - Refuses what programs read in different ways, such as descriptions inside of a signature.
   - Ties the document to something trusted, by O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
     has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
   - Changes nothing. It needs lxml, signxml and cryptography where it runs, by custom on the controller.
@@ -118,6 +119,14 @@ except ImportError:
 
 METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}"
+KEY_FORMS = {
+    METADATA + "EncryptionMethod",
+    "{http://www.w3.org/2001/04/xmlenc#}KeySize",
+    "{http://www.w3.org/2001/04/xmlenc#}OAEPparams",
+    "{http://www.w3.org/2009/xmlenc11#}MGF",
+    *(SIGNATURE + name for name in ("DigestMethod", "KeyInfo", "KeyName", "X509Data", "X509Certificate", "X509SKI")),
+    *(SIGNATURE + name for name in ("X509SubjectName", "X509IssuerSerial", "X509IssuerName", "X509SerialNumber")),
+}
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 
 
@@ -130,7 +139,7 @@ def parse(document):
 
     :param bytes document: The document.
     :returns: The root element.
-    :raises MetadataError: if it is not XML, carries a document type, or is no metadata.
+    :raises MetadataError: if it is not XML, carries a document type, or is not metadata.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -150,6 +159,28 @@ def parse(document):
     return root
 
 
+def unambiguous(root):
+    """Require that whoever reads the document finds the same in it.
+
+    A signature is not part of what it signs, so nothing may hide there; and programs differ in where else they look.
+
+    :param root: Root element.
+    :raises MetadataError: if it hides something.
+    """
+    for signature in root.iter(SIGNATURE + "Signature"):
+        for part in signature.iterchildren("*"):
+            if part.tag not in [SIGNATURE + name for name in ("SignedInfo", "SignatureValue", "KeyInfo")]:
+                raise MetadataError(f"hides <{part.tag}> in a signature, which does not cover it. Do not use it")
+    groups, entities = METADATA + "EntitiesDescriptor", METADATA + "EntityDescriptor"
+    for kind, place in {groups: groups, entities: groups, METADATA + "IDPSSODescriptor": entities}.items():
+        for element in root.iter(kind):
+            if element is not root and element.getparent().tag != place:
+                raise MetadataError(
+                    f"hides <{kind}> in <{element.getparent().tag}>, where some programs would read it and others not."
+                    " Do not use it"
+                )
+
+
 def signed_by(root, certificate, now):
     """Verify the signature over the whole document.
 
@@ -162,9 +193,7 @@ def signed_by(root, certificate, now):
     try:
         signer = x509.load_pem_x509_certificate(certificate.encode("utf-8"))
     except ValueError as error:
-        raise MetadataError(
-            f"cannot be checked, as what shall have signed it is no PEM certificate ({error})"
-        ) from error
+        raise MetadataError(f"cannot be checked, because the certificate of its signer is not PEM ({error})") from error
     if root.find(SIGNATURE + "Signature") is None:
         raise MetadataError("is not signed. Get the signed metadata, or tie it to something else that you trust")
     term = (signer.not_valid_before_utc, signer.not_valid_after_utc)
@@ -195,7 +224,7 @@ def expiry(element):
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
-        raise MetadataError(f'has validUntil="{text}", which is no date') from error
+        raise MetadataError(f'has validUntil="{text}", which is not a date') from error
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
@@ -229,15 +258,18 @@ def fingerprints(key):
     :returns: list of SHA-256 of public keys, as hexadecimal digits.
     :raises MetadataError: if it carries a key in a form that is not compared, or none.
     """
-    data = list(key.iterfind(f"{SIGNATURE}KeyInfo/*"))
-    texts = ["".join((found.text or "").split()) for item in data for found in item.iter(SIGNATURE + "X509Certificate")]
-    if not texts or any(item.tag not in (SIGNATURE + "X509Data", SIGNATURE + "KeyName") for item in data):
+    found = key.findall(f"{SIGNATURE}KeyInfo/{SIGNATURE}X509Data/{SIGNATURE}X509Certificate")
+    texts = ["".join((certificate.text or "").split()) for certificate in found]
+    if not texts or any(part.tag not in KEY_FORMS for part in key.iterdescendants("*")):
         raise MetadataError("carries a signing key in another form than a certificate, which cannot be compared")
+    if list(key.iter(SIGNATURE + "X509Certificate")) != found or any(len(certificate) for certificate in found):
+        raise MetadataError(
+            "carries a certificate elsewhere than in KeyInfo/X509Data, or with something in it, which programs read in"
+            " different ways. Do not use it"
+        )
     try:
         certificates = [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in texts]
-        keys = [
-            found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for found in certificates
-        ]
+        keys = [one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in certificates]
     except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
         raise MetadataError(f"carries a certificate that cannot be read ({error})") from error
     return [hashlib.sha256(public).hexdigest() for public in keys]
@@ -275,6 +307,23 @@ def pinned(root, idp_keys, called):
         )
 
 
+def only_role(root, entity_id):
+    """Find the one description of an identity provider.
+
+    :param root: Root element of the document.
+    :param str entity_id: Its entityID.
+    :returns: list of the element, and of those around it.
+    :raises MetadataError: if there is another one.
+    """
+    entities = [one for one in root.iter(METADATA + "EntityDescriptor") if one.get("entityID") == entity_id]
+    roles = [role for one in entities for role in one.iterchildren(METADATA + "IDPSSODescriptor")]
+    if len(entities) > 1 or len(roles) > 1:
+        raise MetadataError(
+            f"describes {entity_id} twice, and programs differ in which one they take. Get metadata that does it once"
+        )
+    return [roles[0], *roles[0].iterancestors()]
+
+
 def examine(document, now, options):
     """Find what is wrong with a metadata document.
 
@@ -293,6 +342,7 @@ def examine(document, now, options):
             f" before you write the new one into {called['sha256']}"
         )
     root = parse(document)
+    unambiguous(root)
     if options["signing_certificate"]:
         root = signed_by(root, options["signing_certificate"], now)
     providers = {
@@ -304,13 +354,13 @@ def examine(document, now, options):
     wanted = options["entity_id"]
     if not providers:
         raise MetadataError(
-            "describes no SAML 2 identity provider (IDPSSODescriptor). Is it the metadata of a service provider?"
+            "describes no SAML 2 identity provider (IDPSSODescriptor); perhaps it is the metadata of a service provider"
         )
     if wanted and wanted not in providers:
         raise MetadataError(
             f"describes {', '.join(sorted(map(str, providers))[:5])}, not {wanted}. Correct the entityID or the source"
         )
-    counted = [*providers[wanted].iterancestors(), providers[wanted]] if wanted else []
+    counted = only_role(root, wanted) if wanted else []
     in_force([root, *counted], now, options["max_validity_days"])
     if options["idp_keys"]:
         pinned(root, options["idp_keys"], called["idp_keys"])

@@ -90,7 +90,7 @@ def test_metadata_of_the_identity_provider_is_accepted(document):
         (entity("https://other.example.org"), f"describes https://other.example.org, not {IDP}"),
         (entity(valid_until="2026-01-01T00:00:00Z"), "was valid until 2026-01-01 00:00 UTC"),
         (entity(valid_until="2026-01-01T01:00:00+02:00"), "was valid until 2026-01-01 01:00 UTC+02:00"),
-        (entity(valid_until="soon"), 'has validUntil="soon", which is no date'),
+        (entity(valid_until="soon"), 'has validUntil="soon", which is not a date'),
         (federation(entity(), valid_until="2020-01-01T00:00:00Z"), "was valid until 2020-01-01"),
         (entity() + " " * 100_000, "more than the 100000 that are read"),
     ],
@@ -239,13 +239,80 @@ def test_pinned_key_is_accepted(key):
         (keyed("<KeyName>idp</KeyName>"), "in another form than a certificate"),
         (keyed("<X509Data><X509Certificate>AAAA</X509Certificate></X509Data>"), "a certificate that cannot be read"),
         (keyed(SIGNER.key_info, use=' use="encryption"'), "carries no signing key"),
-        (federation(keyed(SIGNER.key_info), keyed(OTHER.key_info)), f"carries the signing key {OTHER.fingerprint}"),
+        (
+            federation(keyed(SIGNER.key_info), keyed(OTHER.key_info).replace(IDP, "https://other.example.org")),
+            f"carries the signing key {OTHER.fingerprint}",
+        ),
     ],
 )
 def test_any_key_beside_the_pinned_one_is_refused(document, words):
     with pytest.raises(saml_metadata.MetadataError) as refusal:
         examine(document, idp_keys=[SIGNER.fingerprint])
     assert words in str(refusal.value)
+
+
+KEY_INFO = '<KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">'
+ENCRYPTION_METHOD = (
+    '<EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#rsa-oaep"><DigestMethod'
+    ' xmlns="http://www.w3.org/2000/09/xmldsig#" Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/></EncryptionMethod>'
+)
+
+
+def test_usual_parts_of_a_key_are_accepted():
+    described = keyed(SIGNER.key_info + "<KeyName>idp</KeyName>")
+    examine(
+        described.replace("</KeyDescriptor>", ENCRYPTION_METHOD + "</KeyDescriptor>"), idp_keys=[SIGNER.fingerprint]
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "hidden", "words"),
+    [
+        (
+            "</KeyDescriptor>",
+            f'<EncryptionMethod Algorithm="x">{OTHER.key_info}</EncryptionMethod>'.replace(
+                "<X509Data>", '<X509Data xmlns="http://www.w3.org/2000/09/xmldsig#">'
+            ),
+            "carries a certificate elsewhere",
+        ),
+        (
+            "</KeyDescriptor>",
+            f"<EncryptionMethod>{KEY_INFO}<KeyValue/></KeyInfo></EncryptionMethod>",
+            "in another form",
+        ),
+        ("</KeyInfo>", "<KeyValue/>", "in another form"),
+        ("</KeyInfo>", f"<KeyName>{OTHER.key_info}</KeyName>", "carries a certificate elsewhere"),
+        ("</X509Certificate>", "<!-- -->AAAA", "or with something in it"),
+        ("</X509Certificate>", "<KeyName/>AAAA", "or with something in it"),
+    ],
+    ids=["beside KeyInfo", "another KeyInfo", "KeyValue", "in KeyName", "behind a comment", "behind an element"],
+)
+def test_key_that_other_programs_would_find_is_refused(place, hidden, words):
+    """They search at any depth, or drop comments."""
+    examine(keyed(SIGNER.key_info), idp_keys=[SIGNER.fingerprint])
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        examine(keyed(SIGNER.key_info).replace(place, hidden + place, 1), idp_keys=[SIGNER.fingerprint])
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        federation(keyed(SIGNER.key_info), keyed(SIGNER.key_info)),
+        federation(keyed(SIGNER.key_info), entity(role="SPSSODescriptor")),
+        keyed(SIGNER.key_info).replace("</EntityDescriptor>", "<IDPSSODescriptor/></EntityDescriptor>"),
+    ],
+    ids=["two entities", "an entity with another role", "two roles"],
+)
+def test_identity_provider_that_is_described_twice_is_refused(document):
+    with pytest.raises(saml_metadata.MetadataError, match=f"describes {IDP} twice"):
+        examine(document)
+
+
+def test_end_of_the_role_counts():
+    role = entity().replace("<IDPSSODescriptor", '<IDPSSODescriptor validUntil="2025-12-31T00:00:00Z"')
+    with pytest.raises(saml_metadata.MetadataError, match="was valid until 2025-12-31"):
+        examine(role)
 
 
 def test_pinned_document_is_accepted_and_every_other_refused():
@@ -283,8 +350,43 @@ def test_document_that_the_pinned_key_has_not_signed_as_a_whole_is_refused(docum
     assert words in str(refusal.value)
 
 
+FORGED = keyed(OTHER.key_info)
+DS_OBJECT = f"<ds:Object>{FORGED}</ds:Object></ds:Signature>"
+
+
+@pytest.mark.parametrize(
+    ("place", "hidden", "words"),
+    [
+        ("</ds:Signature>", DS_OBJECT, r"hides <\{.*\}Object> in a signature"),
+        ("</ds:Signature>", FORGED + "</ds:Signature>", r"hides <\{.*\}EntityDescriptor> in a signature"),
+        ("</ds:KeyInfo>", FORGED + "</ds:KeyInfo>", r"hides <\{.*\}EntityDescriptor> in <\{.*\}KeyInfo>"),
+    ],
+    ids=["Object", "entity", "entity in KeyInfo"],
+)
+def test_nothing_hides_in_a_signature(place, hidden, words):
+    """It is not part of what it signs, and the application reads the whole text."""
+    changed = GENUINE.replace(place, hidden)
+    assert changed != GENUINE
+    with pytest.raises(saml_metadata.MetadataError, match=words):
+        examine(changed, signing_certificate=SIGNER.pem)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        entity().replace(
+            "</EntityDescriptor>", f"<Extensions>{entity('https://evil')}</Extensions></EntityDescriptor>"
+        ),
+        federation(entity(), "<Extensions><IDPSSODescriptor/></Extensions>"),
+    ],
+)
+def test_description_in_another_place_is_refused(document):
+    with pytest.raises(saml_metadata.MetadataError, match="where some programs would read it and others not"):
+        examine(document)
+
+
 def test_pinned_certificate_that_is_none_is_named():
-    with pytest.raises(saml_metadata.MetadataError, match="what shall have signed it is no PEM certificate"):
+    with pytest.raises(saml_metadata.MetadataError, match="the certificate of its signer is not PEM"):
         examine(GENUINE, signing_certificate="-----BEGIN NOTHING-----")
 
 

@@ -7,9 +7,11 @@ Messages are checked by python3-saml and :mod:`.saml_response`; what has to be r
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +38,7 @@ PATIENCE = 900
 #: Seconds that a request to log out is good for.
 FRESH = 300
 
-#: Bytes of the longest answer to a login.
+#: Bytes of the longest message.
 LONGEST = 1 << 20
 
 
@@ -46,8 +48,12 @@ def init_app(app: Flask) -> None:
     app.add_url_rule("/login", "login", enter)
     app.add_url_rule(sp.setting["acs"], "saml_acs", consume, methods=["POST"])
     app.add_url_rule(sp.setting["logout"], "saml_logout", leave)
+    if sp.setting["logout_post"]:
+        app.add_url_rule(sp.setting["logout_post"], "saml_logout_post", leave_by_post, methods=["POST"])
     app.add_url_rule(sp.setting["metadata"], "saml_metadata", metadata)
     app.register_error_handler(RefusedError, refuse)
+    with app.app_context():
+        in_force()
 
 
 def here() -> saml_settings.ServiceProvider:
@@ -73,7 +79,7 @@ def recall() -> tuple[Session | None, dict[str, tuple[str, ...]]]:
     """Return the session and those of its attributes that are named in the settings."""
     config, key = current_app.config, session.get(NAME, "")
     facts = here().store.find(key, here().setting["timeout"]) if key else None
-    if facts is None:
+    if facts is None or (here().setting["bound_to_address"] and facts.get("address") != address()):
         return None, {}
     names = dict.fromkeys([*config["ATTRIBUTES"].values(), *config["MORE_ATTRIBUTES"]])
     attributes = {name: tuple(facts["attributes"][name]) for name in names if facts["attributes"].get(name)}
@@ -81,13 +87,20 @@ def recall() -> tuple[Session | None, dict[str, tuple[str, ...]]]:
     return user, attributes
 
 
+def address() -> str:
+    """Return the visitor's address, of which a proxy in front tells as of everything else."""
+    return g.variables.get("REMOTE_ADDR", "")
+
+
 # Log in
 
 
-def enter() -> Response:
+def enter() -> Response | tuple[str, int]:
     """Send the user to the identity provider, and remember who asked for what."""
     if g.identity is not None:
         return redirect(login.target())
+    if not in_force():
+        return render_template("outdated.html"), 503
     cookie, browser = browser_cookie()
     browser = browser or secrets.token_urlsafe()
     key, auth = secrets.token_urlsafe(), toolkit(here().setting["acs"])
@@ -102,6 +115,19 @@ def enter() -> Response:
     return response
 
 
+def in_force() -> bool:
+    """Tell whether the identity provider's metadata still holds; if not, the log says it."""
+    until = here().valid_until
+    if now() < until:
+        return True
+    current_app.logger.error(
+        "Nobody can log in: the metadata of the identity provider, %s, was valid until %s. Deploy a fresh copy.",
+        here().setting["idp_metadata"],
+        datetime.fromtimestamp(until, timezone.utc).isoformat(),
+    )
+    return False
+
+
 def browser_cookie() -> tuple[str, str]:
     """Return name and value of the cookie that tells one browser from another while its user logs in."""
     name = f"{current_app.config['SESSION_COOKIE_NAME']}_saml"
@@ -110,13 +136,15 @@ def browser_cookie() -> tuple[str, str]:
 
 def consume() -> Response | tuple[str, int]:
     """Begin a session for whom the identity provider's answer names; the answer has to be one that is waited for."""
+    if not in_force():
+        return render_template("outdated.html"), 503
     request.max_content_length = request.max_form_memory_size = LONGEST
-    store, lifetime = here().store, here().setting["lifetime"]
-    waiting = store.take(request.form.get("RelayState", ""), browser_cookie()[1])
+    store, lifetime, browser = here().store, here().setting["lifetime"], browser_cookie()[1]
+    waiting = store.take(request.form.get("RelayState", ""), browser)
     if waiting is None:
         raise RefusedError("this browser does not wait for it: never asked, asked too long ago, or answered before")
     with hostile():
-        response = saml_response.Response(here().toolkit, request.form.get("SAMLResponse", ""))
+        response = saml_response.Response(here().toolkit, request.form.get("SAMLResponse", ""), here().keys)
         response.check(request_data(here().setting["acs"]), waiting.message)
         expires = min(now() + lifetime, response.get_session_not_on_or_after() or now() + lifetime)
         name_id, index = response.get_nameid_data(), response.get_session_index() or ""
@@ -127,12 +155,16 @@ def consume() -> Response | tuple[str, int]:
             "context": next(iter(response.get_authn_contexts()), ""),
             "name_id": name_id,
             "session_index": index,
+            "address": address(),
         }
         used, until = {response.get_id(), response.get_assertion_id()}, response.get_assertion_not_on_or_after()
     if not all(store.use(name, until + FRESH) for name in used):
         raise RefusedError("its ID or its assertion's was used before")
+    # Another tab may have logged in meanwhile. Browsers send its session's cookie only from an identity provider of the
+    # same site, so the store also knows which session the browser began last.
+    store.end(session.get(NAME, ""))
     session.clear()
-    session[NAME] = store.start(name_id.get("Value") or "", index, facts, expires)
+    session[NAME] = store.start(name_id.get("Value") or "", index, facts, expires, browser)
     g.identity = identify(g.variables)
     if g.identity is None:
         return login.refuse(*recall(), here().setting["required"])
@@ -170,32 +202,58 @@ def log_out() -> Response:
 
 
 def leave() -> Response:
-    """Do as the identity provider's signed message says: end sessions, or go on after a log-out from here."""
+    """Do as the identity provider's signed message says: end sessions, or go on after a logout from here."""
     kind = "SAMLRequest" if "SAMLRequest" in request.args else "SAMLResponse"
     names = [part.partition("=")[0] for part in request.query_string.decode("latin-1").split("&")]
     # The signature is over the query as it was sent. Were a name there twice, or escaped, Flask could read another
     # value than the one that is signed.
     if sorted(names) != sorted(request.args) or not {kind, "SigAlg", "Signature"} <= set(names):
         raise RefusedError("its query is not signed, or not in the one form that leaves no doubt what is signed")
+    if request.args["SigAlg"] not in saml_response.SIGNATURES:
+        raise RefusedError(f"its SigAlg is not accepted: {request.args['SigAlg']}")
     auth = toolkit(here().setting["logout"])
     verify = auth.validate_request_signature if kind == "SAMLRequest" else auth.validate_response_signature
     if not verify(request.args):
         raise RefusedError(auth.get_last_error_reason())
-    return redirect(end_sessions(auth) if kind == "SAMLRequest" else arrive())
+    return redirect(obey(kind, request.args[kind], request.args.get("RelayState"), here().setting["logout"]))
 
 
-def end_sessions(auth: OneLogin_Saml2_Auth) -> str:
+def leave_by_post() -> Response:
+    """Do the same for a message that carries its signature in itself. No cookie comes with it, and none is needed."""
+    request.max_content_length = request.max_form_memory_size = LONGEST
+    kind = "SAMLRequest" if "SAMLRequest" in request.form else "SAMLResponse"
+    with hostile():
+        text = base64.b64decode(request.form.get(kind, ""))
+        saml_response.check_signed(OneLogin_Saml2_XML.to_etree(text), here().toolkit)
+        # python3-saml inflates whatever can be, so it gets just what is signed, packed as in a query.
+        message = OneLogin_Saml2_Utils.deflate_and_base64_encode(text)
+    return redirect(obey(kind, message, request.form.get("RelayState"), here().setting["logout_post"]), 303)
+
+
+def obey(kind: str, message: str, relay_state: str | None, path: str) -> str:
+    """Do as a message says that the identity provider signed.
+
+    :param kind: SAMLRequest or SAMLResponse.
+    :param message: the message as a query has it.
+    :param path: where it came to.
+    :return: where to go then.
+    :raises RefusedError: if it is not for this site and moment.
+    """
+    return end_sessions(message, relay_state, path) if kind == "SAMLRequest" else arrive(message, path)
+
+
+def end_sessions(text: str, relay_state: str | None, path: str) -> str:
     """End the sessions that the identity provider names, whosever browser brings the message.
 
     :return: where to go with the answer.
     """
-    data, skew = request_data(here().setting["logout"]), here().setting["clock_skew"]
+    auth, data, skew = toolkit(path), request_data(path), here().setting["clock_skew"]
     with hostile():
-        message = OneLogin_Saml2_Logout_Request(here().toolkit, request.args["SAMLRequest"])
+        message = OneLogin_Saml2_Logout_Request(here().toolkit, text)
         message.is_valid(data, raise_exceptions=True)
         document = OneLogin_Saml2_XML.to_etree(message.get_xml())
         age = now() - OneLogin_Saml2_Utils.parse_SAML_to_time(document.get("IssueInstant"))
-        name_id = message.get_nameid(document, here().toolkit.get_sp_key())
+        name_id = saml_response.name_of(document, here().keys)
         indexes = message.get_session_indexes(document)
     if document.get("Destination") != OneLogin_Saml2_Utils.get_self_url_no_query(data):
         raise RefusedError("its Destination is another address, or none")
@@ -211,17 +269,17 @@ def end_sessions(auth: OneLogin_Saml2_Auth) -> str:
     answer = OneLogin_Saml2_Logout_Response(here().toolkit)
     answer.build(message.id)
     parameters = {"SAMLResponse": answer.get_response()}
-    if "RelayState" in request.args:
-        parameters["RelayState"] = request.args["RelayState"]
+    if relay_state is not None:
+        parameters["RelayState"] = relay_state
     auth.add_response_signature(parameters)
     return auth.redirect_to(auth.get_slo_response_url(), parameters)
 
 
-def arrive() -> str:
-    """Return where to go after a log-out that began here. Nothing hangs on the answer: the session ended before."""
+def arrive(text: str, path: str) -> str:
+    """Return where to go after a logout that began here. Nothing hangs on the answer: the session ended before."""
     with hostile():
-        message = OneLogin_Saml2_Logout_Response(here().toolkit, request.args["SAMLResponse"])
-        message.is_valid(request_data(here().setting["logout"]), raise_exceptions=True)
+        message = OneLogin_Saml2_Logout_Response(here().toolkit, text)
+        message.is_valid(request_data(path), raise_exceptions=True)
         status = message.get_status()
     if status != Constants.STATUS_SUCCESS:
         current_app.logger.warning("The identity provider did not end its session: %r", status)

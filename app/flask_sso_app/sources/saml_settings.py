@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import ssl
 from dataclasses import dataclass
+from datetime import timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 from sqlalchemy.exc import SQLAlchemyError
 
+from flask_sso_app.identity import parse_instant
 from flask_sso_app.settings import SettingsError, credential
 from flask_sso_app.sources.saml_store import Store
 
@@ -33,18 +36,24 @@ DEFAULTS = {
     "idp_metadata": "",
     "certificate": "",
     "key": "",
+    "encryption_certificate": "",
+    "encryption_key": "",
     "idp_entity_id": "",
     "store": "",
     "acs": "/saml/acs",
     "logout": "/saml/logout",
+    "logout_post": "",
     "metadata": "/saml/metadata",
     "attributes": [],
     "required": [],
     "lifetime": 28800,
     "timeout": 3600,
     "clock_skew": 60,
+    "bound_to_address": False,
 }
 NEEDED = list(DEFAULTS)[:4]
+
+MD = f"{{{Constants.NS_MD}}}"
 
 SECURITY = {
     "authnRequestsSigned": True,
@@ -70,12 +79,16 @@ class ServiceProvider:
 
     :param setting: the setting, with its defaults.
     :param toolkit: the same as python3-saml wants it, private key included.
+    :param keys: private keys as PEM, for one of which the identity provider encrypts.
+    :param valid_until: when the identity provider's description ends, in seconds.
     :param metadata: the description to register at the identity provider, as XML.
     :param store: sessions and messages.
     """
 
     setting: dict[str, Any]
     toolkit: OneLogin_Saml2_Settings
+    keys: tuple[str, ...]
+    valid_until: float
     metadata: bytes
     store: Store
 
@@ -86,7 +99,10 @@ def load(app: Flask) -> ServiceProvider:
     :raises SettingsError: if something is wrong or missing.
     """
     setting = check(app)
-    certificate, key = key_pair(setting)
+    kinds = ["", "encryption_"] if setting["encryption_certificate"] or setting["encryption_key"] else [""]
+    pairs = [key_pair(setting, kind) for kind in kinds]
+    (certificate, key), (for_encryption, _) = pairs[0], pairs[-1]
+    keys = tuple(one for _, one in reversed(pairs))
     address = setting["site"]
     sp = {
         "entityId": plain(setting["entity_id"]),
@@ -95,19 +111,36 @@ def load(app: Flask) -> ServiceProvider:
         "x509cert": certificate,
         "privateKey": key,
     }
-    idp = identity_provider(setting["idp_metadata"], setting["idp_entity_id"])
+    idp, valid_until = identity_provider(setting["idp_metadata"], setting["idp_entity_id"])
     try:
         toolkit = OneLogin_Saml2_Settings({"strict": True, "sp": sp, "idp": idp, "security": SECURITY})
-        OneLogin_Saml2_Utils.sign_binary("a trial", toolkit.get_sp_key())
+        for one in keys:
+            OneLogin_Saml2_Utils.sign_binary("a trial", one)
     except OneLogin_Saml2_Error as error:
         raise wrong(f"does not please python3-saml: {error}.") from None
     except xmlsec.Error:
         raise wrong("has a key that cannot sign: use an RSA key.") from None
     # python3-saml has this one in a constant, for the whole process.
     Constants.ALLOWED_CLOCK_DRIFT = setting["clock_skew"]
-    metadata = OneLogin_Saml2_Metadata.builder(sp, authnsign=True, wsign=True, valid_until="", cache_duration="")
-    metadata = OneLogin_Saml2_Metadata.add_x509_key_descriptors(metadata, certificate, add_encryption=True)
-    return ServiceProvider(setting, toolkit, metadata, open_store(setting["store"]))
+    metadata = describe(sp, for_encryption, setting["logout_post"] and address + setting["logout_post"])
+    return ServiceProvider(setting, toolkit, keys, valid_until, metadata, open_store(setting["store"]))
+
+
+def describe(sp: dict[str, Any], for_encryption: str, logout_post: str) -> bytes:
+    """Return the metadata of this service provider.
+
+    :param sp: what python3-saml knows of it.
+    :param for_encryption: the certificate for whose key the identity provider shall encrypt, as PEM.
+    :param logout_post: address for logouts by HTTP-POST, if there is one.
+    """
+    text = OneLogin_Saml2_Metadata.builder(sp, authnsign=True, wsign=True, valid_until="", cache_duration="")
+    text = OneLogin_Saml2_Metadata.add_x509_key_descriptors(text, sp["x509cert"], add_encryption=True)
+    root = OneLogin_Saml2_XML.to_etree(text)
+    for certificate in root.iterfind(".//md:KeyDescriptor[@use='encryption']//ds:X509Certificate", Constants.NSMAP):
+        certificate.text = OneLogin_Saml2_Utils.format_cert(for_encryption, heads=False)
+    for logout in root.findall(".//md:SingleLogoutService", Constants.NSMAP) if logout_post else ():
+        logout.addnext(logout.makeelement(logout.tag, Binding=Constants.BINDING_HTTP_POST, Location=logout_post))
+    return OneLogin_Saml2_XML.to_string(root)
 
 
 def wrong(text: str) -> SettingsError:
@@ -123,16 +156,17 @@ def check(app: Flask) -> dict[str, Any]:
     setting = {**DEFAULTS, **given}
     for name, default in DEFAULTS.items():
         if type(setting[name]) is not type(default):
-            raise wrong(f"has {name} {setting[name]!r}, which is no {type(default).__name__}.")
+            raise wrong(f"has {name} {setting[name]!r}, which is not of type {type(default).__name__}.")
     missing = [name for name in NEEDED if not setting[name]]
     if missing:
         raise wrong(f"lacks {', '.join(missing)}.")
     site = urlsplit(setting["site"])
     if setting["site"] != f"{site.scheme}://{site.netloc}" or site.scheme not in ("https", "http")[: 1 + app.debug]:
         raise wrong(f"has a wrong site {setting['site']!r}: write https://HOST and nothing behind it.")
-    paths = [setting["acs"], setting["logout"], setting["metadata"]]
-    if len({*paths, "/login", "/logout"}) < 5 or not all(re.fullmatch(r"(/[\w.~-]+)+", path) for path in paths):
-        raise wrong(f"has wrong paths {paths}: write three of this site, other than /login and /logout.")
+    paths = [setting["acs"], setting["logout"], setting["metadata"], *filter(None, [setting["logout_post"]])]
+    free = len({*paths, "/login", "/logout"}) == len(paths) + 2
+    if not free or not all(re.fullmatch(r"(/[\w.~-]+)+", path) for path in paths):
+        raise wrong(f"has wrong paths {paths}: write different ones of this site, other than /login and /logout.")
     if min(setting["timeout"], setting["clock_skew"]) < 0 or setting["lifetime"] <= 0:
         raise wrong("has a wrong lifetime, timeout or clock_skew: write seconds.")
     check_attributes(setting, app.config["ATTRIBUTES"]["identifier"])
@@ -166,50 +200,91 @@ def read(name: str, path: str) -> bytes:
         raise wrong(f"has {name} {path!r}, which cannot be read: {error.strerror}.") from None
 
 
-def key_pair(setting: dict[str, Any]) -> tuple[str, str]:
-    """Return certificate and private key as PEM; the systemd credential ``saml_key`` wins over the file."""
-    key = str(credential("saml_key") or setting["key"])
+def key_pair(setting: dict[str, Any], kind: str = "") -> tuple[str, str]:
+    """Return certificate and private key as PEM; the systemd credential ``saml_key`` wins over the file.
+
+    :param kind: what the names of another pair begin with.
+    :raises SettingsError: if one is missing, or not of the other.
+    """
+    certificate, name = f"{kind}certificate", f"{kind}key"
+    key = str(credential(f"saml_{name}") or setting[name])
     if not key:
-        raise wrong("lacks key: give the path, or give the service the systemd credential 'saml_key'.")
+        raise wrong(f"lacks {name}: give the path, or give the service the systemd credential 'saml_{name}'.")
     texts = (
-        read("certificate", setting["certificate"]).decode(errors="replace"),
-        read("key", key).decode(errors="replace"),
+        read(certificate, setting[certificate]).decode(errors="replace"),
+        read(name, key).decode(errors="replace"),
     )
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(setting["certificate"], key, lambda: "")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(setting[certificate], key, lambda: "")
     except (OSError, ValueError) as error:
-        raise wrong(f"has a certificate and a key that cannot be used together: {error}.") from None
+        raise wrong(f"has {certificate} and {name}, which cannot be used together: {error}.") from None
     # A file may hold more, such as the certificate in words or a chain.
     return tuple(re.search(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", text, re.DOTALL)[0] for text in texts)
 
 
-def identity_provider(path: str, wanted: str) -> dict[str, Any]:
-    """Return what python3-saml has to know of the identity provider.
+def entities(element: etree._Element) -> list[etree._Element]:
+    """Return the descriptions of entities. What stands in a signature or an extension is none."""
+    if element.tag == f"{MD}EntitiesDescriptor":
+        return [entity for child in element for entity in entities(child)]
+    return [element] if element.tag == f"{MD}EntityDescriptor" else []
 
-    Its own reader takes the first one of several, and an encryption key for want of a signing key.
+
+def find_role(root: etree._Element, path: str, wanted: str) -> etree._Element:
+    """Return the one description of the identity provider.
+
+    :param path: file of the metadata, for messages.
+    :param wanted: entityID; may be empty if there is only one.
+    :raises SettingsError: if there is none or another one.
+    """
+    described = [(str(one.get("entityID")), one.findall(f"{MD}IDPSSODescriptor")) for one in entities(root)]
+    known = sorted({name for name, roles in described if roles})
+    if not wanted and len(known) == 1:
+        (wanted,) = known
+    if wanted not in known:
+        text = ", ".join(known[:5]) or "no identity provider"
+        raise wrong(f"has idp_metadata {path!r}, which describes {text}: set idp_entity_id to the one that you mean.")
+    roles = [role for name, roles in described if name == wanted for role in roles or [None]]
+    if len(roles) > 1:
+        raise wrong(f"has idp_metadata {path!r}, which describes {wanted} twice: get metadata that does it once.")
+    return roles[0]
+
+
+def expiry(role: etree._Element, path: str) -> float:
+    """Return when a description ends, in seconds: at the first date that is on it or around it."""
+    ends = [math.inf]
+    for text in (one.get("validUntil") for one in (role, *role.iterancestors()) if "validUntil" in one.attrib):
+        moment = parse_instant(re.sub(r"\.\d+", "", text))
+        if moment is None:
+            raise wrong(f"has idp_metadata {path!r} with validUntil={text!r}, which is not a date: get a fresh copy.")
+        ends.append((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+    return min(ends)
+
+
+def identity_provider(path: str, wanted: str) -> tuple[dict[str, Any], float]:
+    """Return what python3-saml has to know of the identity provider, and until when that holds, in seconds.
+
+    Its own reader takes the first one of several, and an encryption key for want of a signing key. This one reads
+    what ``plugins/modules/saml_metadata.py`` judges, and nothing else.
+
+    :param path: file of the metadata.
+    :param wanted: entityID; may be empty if there is only one.
+    :raises SettingsError: if the metadata does not describe it, once and as it has to be.
     """
     try:
         root = OneLogin_Saml2_XML.to_etree(read("idp_metadata", path))
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise wrong(f"has idp_metadata {path!r}, which is no metadata: {error}.") from None
+        raise wrong(f"has idp_metadata {path!r}, which is not metadata: {error}.") from None
 
     def find(element: etree._Element, query: str) -> list[Any]:
         return element.xpath(query, namespaces=Constants.NSMAP, redirect=Constants.BINDING_HTTP_REDIRECT)
 
-    found = {one.getparent().get("entityID"): one for one in find(root, "//md:EntityDescriptor/md:IDPSSODescriptor")}
-    if not wanted and len(found) == 1:
-        wanted = next(iter(found))
-    if wanted not in found:
-        known = ", ".join(sorted(found)[:5]) or "no identity provider"
-        raise wrong(f"has idp_metadata {path!r}, which describes {known}: set idp_entity_id to the one that you mean.")
-    role = found[wanted]
+    role = find_role(root, path, wanted)
+    wanted = role.getparent().get("entityID")
     login = find(role, "md:SingleSignOnService[@Binding=$redirect]/@Location")
     if not login:
         raise wrong(f"has idp_metadata {path!r}, where {wanted} has no SingleSignOnService with HTTP-Redirect.")
-    certificates = [
-        "".join(text.split())
-        for text in find(role, "md:KeyDescriptor[not(@use) or @use='signing']//ds:X509Certificate/text()")
-    ]
+    place = "md:KeyDescriptor[not(@use) or @use='signing']/ds:KeyInfo/ds:X509Data/ds:X509Certificate"
+    certificates = ["".join((found.text or "").split()) for found in find(role, place)]
     try:
         for text in certificates:
             xmlsec.Key.from_memory(OneLogin_Saml2_Utils.format_cert(text), xmlsec.KeyFormat.CERT_PEM, None)
@@ -229,7 +304,7 @@ def identity_provider(path: str, wanted: str) -> dict[str, Any]:
             "responseUrl": plain(logout.get("ResponseLocation", url)),
             "binding": Constants.BINDING_HTTP_REDIRECT,
         }
-    return idp
+    return idp, expiry(role, path)
 
 
 def open_store(url: str) -> Store:

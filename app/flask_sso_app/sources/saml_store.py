@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, MetaData, Row, String, Table, Text, create_engine, select
+from sqlalchemy import JSON, BigInteger, Column, MetaData, Row, String, Table, Text, create_engine, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
@@ -31,6 +31,13 @@ WAITING = Table(
     Column("expires", BigInteger, nullable=False),
 )
 
+#: Most messages that wait. Anybody can begin logins, so they must not fill the disk; and so many that a flood does not
+#: soon push out the users who are at the identity provider.
+MOST_WAITING = 20_000
+
+#: Seconds between two searches for what has expired.
+SWEEP = 60
+
 #: IDs of messages and assertions that were accepted once.
 USED = Table(
     "saml_used",
@@ -47,6 +54,15 @@ SESSIONS = Table(
     Column("session_index", String(64), nullable=False),
     Column("facts", JSON, nullable=False),
     Column("seen", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+#: Which browser began a session, so that its next one takes the place.
+BROWSERS = Table(
+    "saml_browsers",
+    TABLES,
+    Column("id", String(64), primary_key=True),
+    Column("browser", String(64), nullable=False),
     Column("expires", BigInteger, nullable=False),
 )
 
@@ -73,6 +89,7 @@ class Store:
             self.create()
         except DBAPIError:  # another process may have done it in the same moment; a real fault comes again
             self.create()
+        self.swept = 0
         self.engine.dispose()  # a server that forks from here on must not share a connection
 
     def create(self) -> None:
@@ -91,17 +108,28 @@ class Store:
             return connection.execute(query).first()
 
     def wait(self, key: str, browser: str, message: str, target: str, seconds: int) -> None:
-        """Remember a message that was sent, and forget all that has expired.
+        """Remember a message that was sent, and forget what has expired or is too much.
 
         :param key: secret that the answer will bring.
         :param browser: secret that the browser with the answer will bring.
         :param message: ID of the message.
         :param target: where to go after the answer.
         """
-        for table in TABLES.sorted_tables:
-            self.change(table.delete().where(table.c.expires <= now()))
+        self.forget()
         row = {"id": digest(key), "browser": digest(browser), "message": message, "target": target}
         self.change(WAITING.insert().values(**row, expires=now() + seconds))
+
+    def forget(self) -> None:
+        """Forget what has expired, now and then, and the oldest tenth of the messages if too many wait."""
+        if now() >= self.swept + SWEEP:
+            self.swept = now()
+            for table in TABLES.sorted_tables:
+                self.change(table.delete().where(table.c.expires <= now()))
+        if self.first(select(func.count()).select_from(WAITING))[0] >= MOST_WAITING:
+            age = WAITING.c.expires
+            oldest = self.first(select(age).order_by(age).offset(MOST_WAITING // 10).limit(1))
+            if oldest:  # no other process was faster
+                self.change(WAITING.delete().where(age <= oldest[0]))
 
     def take(self, key: str, browser: str) -> Row | None:
         """Return the ``message`` and ``target`` that wait for this answer; nobody gets them again."""
@@ -117,11 +145,18 @@ class Store:
             return False
         return True
 
-    def start(self, name_id: str, session_index: str, facts: dict[str, Any], expires: int) -> str:
-        """Begin a session and return its secret id."""
+    def start(self, name_id: str, session_index: str, facts: dict[str, Any], expires: int, browser: str) -> str:
+        """Begin a session, end the one that the same browser began before, and return the secret id.
+
+        :param browser: the secret that the browser with the answer brought.
+        """
+        before = BROWSERS.c.browser == digest(browser)
+        self.change(SESSIONS.delete().where(SESSIONS.c.id.in_(select(BROWSERS.c.id).where(before))))
+        self.change(BROWSERS.delete().where(before))
         key = secrets.token_urlsafe(32)
         row = {"id": digest(key), "name_id": digest(name_id), "session_index": digest(session_index)}
         self.change(SESSIONS.insert().values(**row, facts=facts, seen=now(), expires=expires))
+        self.change(BROWSERS.insert().values(id=row["id"], browser=digest(browser), expires=expires))
         return key
 
     def find(self, key: str, timeout: int) -> dict[str, Any] | None:

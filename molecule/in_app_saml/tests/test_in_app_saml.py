@@ -78,7 +78,8 @@ def test_httpd_runs_the_application_under_its_own_account(web: Host) -> None:
 def test_secrets_are_for_the_application_alone(web: Host) -> None:
     """Its key, its script, which holds its settings, and the database of its sessions."""
     for path, user, mode in [
-        ("/etc/flask_app/saml/key.pem", "root", 0o440),
+        ("/etc/flask_app/saml/sp-signing-key.pem", "root", 0o440),
+        ("/etc/flask_app/saml/sp-encrypt-key.pem", "root", 0o440),
         ("/etc/flask_app/mod_wsgi.py", "root", 0o640),
         ("/var/lib/flask_app/saml.sqlite", "flask_app", 0o600),
     ]:
@@ -190,6 +191,17 @@ def test_wrapped_signature_is_refused(web: Host, visitor: httpx.Client, idp: Ide
     assert " refused: " in refused(web, visitor, lambda: answer(visitor, request, forged))
 
 
+def test_file_that_a_message_names_is_not_opened(web: Host, visitor: httpx.Client, idp: IdentityProvider) -> None:
+    """Nobody has to be known to send one, and this file has no end."""
+    request = ask(visitor)
+    signed = idp.signed(request.id)
+    info = lxml.etree.SubElement(signed.find(".//{*}Signature"), "{http://www.w3.org/2000/09/xmldsig#}KeyInfo")
+    reference = "{http://www.w3.org/2009/xmldsig11#}KeyInfoReference"
+    lxml.etree.SubElement(info, reference, URI="file:///dev/zero")
+    said = refused(web, visitor, lambda: answer(visitor, request, signed))
+    assert "KeyInfoReference that SAML does not allow" in said
+
+
 def test_comment_cuts_no_name_off(visitor: httpx.Client, idp: IdentityProvider) -> None:
     """The signature does not cover comments, so whoever is called ghopper.evil can have one put in."""
     request = ask(visitor)
@@ -235,6 +247,21 @@ def test_log_out_that_a_stranger_orders_is_not_obeyed(
     query = idp.redirect("SAMLRequest", idp.logout_request("opaque"), algorithm=RSA_SHA256, keys=keys)
     with bench_client.client(follow_redirects=False) as messenger:
         assert messenger.get(f"/Shibboleth.sso/SLO/Redirect?{query}").status_code == (403 if forged else 302)
+    assert visitor.get("/api/me").status_code == (200 if forged else 401)
+
+
+@pytest.mark.parametrize("forged", [False, True], ids=["signed", "by a stranger"])
+def test_posted_logout_that_a_stranger_orders_is_not_obeyed(
+    visitor: httpx.Client, idp: IdentityProvider, forged: bool
+) -> None:
+    """The other address that shibd's metadata registers."""
+    request = ask(visitor)
+    answer(visitor, request, idp.signed(request.id, name_id="opaque"))
+    path = "/Shibboleth.sso/SLO/POST"
+    text = idp.logout_request("opaque", destination=f"{bench_client.SITE}{path}")
+    form = idp.posted("SAMLRequest", text, keys=KeyPair() if forged else idp.keys)
+    with bench_client.client(follow_redirects=False) as messenger:
+        assert messenger.post(path, data=form).status_code == (403 if forged else 303)
     assert visitor.get("/api/me").status_code == (200 if forged else 401)
 
 
@@ -286,11 +313,25 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
     assert "Grace Hopper" in page
 
 
-def test_rules_that_only_mod_shib_applies_are_refused() -> None:
-    """Better than a rule that nobody heeds."""
-    code, said = deploy({"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}]})
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "shibboleth_sp_protected",
+            [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
+            "Without mod_shib nobody applies these rules",
+        ),
+        ("shibboleth_sp_attributes", [{"id": "eppn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
+        ("shibboleth_sp_unsolicited_login", True, "takes answers to its own questions alone"),
+        ("flask_sso_idp_keys", ["ab:" * 31 + "ab"], "add it to shibboleth_sp_idp_keys"),
+    ],
+)
+def test_what_shibd_does_and_the_application_does_not_is_refused(name: str, value: object, words: str) -> None:
+    """Better than a rule that nobody heeds; and the identity provider's key is judged as for shibd."""
+    code, said = deploy({name: value})
     assert code == 2
-    assert "Without mod_shib nobody applies these rules" in said
+    assert words in said
+    assert "changed=0 " in said
 
 
 def test_metadata_in_the_style_of_onelogin(visitor: httpx.Client, tmp_path: Path) -> None:
