@@ -1,15 +1,17 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private authority gives people and hosts certificates that strict software accepts, and takes them back."""
+"""The private authority gives people and hosts certificates that strict software accepts, and revokes them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,12 +65,16 @@ class Authority:
         return f"{done.stdout}{done.stderr} {done.returncode}"
 
     def have(self, *people: dict) -> str:
-        """Have certificates for people."""
+        """Issue certificates to people."""
         return self.run("people", private_ca_people=people)
 
     def certificate(self, person: dict) -> x509.Certificate:
         """Return what a person holds."""
         return x509.load_pem_x509_certificate((self.files / "people" / person["id"] / "certificate.pem").read_bytes())
+
+    def revoked(self) -> list[int]:
+        """Return the serial numbers on the list."""
+        return [entry.serial_number for entry in x509.load_pem_x509_crl((self.files / "crl.pem").read_bytes())]
 
     def verifies(self, person: dict) -> str:
         """Return what OpenSSL says about a person's certificate, as strictly as it can."""
@@ -131,6 +137,16 @@ def test_browser_gets_key_and_certificate_by_a_passphrase_of_its_own(authority):
         assert (person / name).stat().st_mode & 0o077 == 0
 
 
+def test_file_for_a_browser_is_encrypted_so_that_systems_in_use_can_read_it(authority):
+    """See pyca/cryptography#7293: stronger encryption keeps people with an older macOS or Android out."""
+    person = authority.files / "people" / GRACE["id"]
+    command = f"openssl pkcs12 -info -noout -in {person}/ghopper.p12 -passin file:{person}/passphrase"
+    said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stderr
+    assert "MAC: sha1" in said
+    kinds = [line.partition(": ")[2] for line in said.splitlines() if line.startswith(("PKCS7 Enc", "Shrouded"))]
+    assert kinds == ["pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 50000"] * 2
+
+
 def test_passphrase_comes_from_the_vault(authority):
     said = authority.run("people", private_ca_people=[CECILIA], private_ca_passphrases={"cpayne": "from the vault"})
     assert said.endswith(" 0"), said
@@ -143,6 +159,7 @@ def test_passphrase_comes_from_the_vault(authority):
 def test_revoked_certificate_is_refused_and_replaced(authority):
     """Grace loses her computer: the old certificate is worthless, and the next run gives her another key."""
     lost = authority.certificate(GRACE)
+    shutil.rmtree(authority.files / "people/ghopper/issued")  # as if it were older than the record
     said = authority.run("revoke", private_ca_revoke=["ghopper"])
     assert said.endswith(" 0"), said
     assert "certificate revoked" in authority.verifies(GRACE)
@@ -154,16 +171,91 @@ def test_revoked_certificate_is_refused_and_replaced(authority):
     assert "changed=0" in authority.have(GRACE)
 
 
-def test_whoever_has_no_certificate_cannot_lose_it(authority):
-    said = " ".join(authority.run("revoke", private_ca_revoke=["nobody"]).split())
-    assert 'private_ca_revoke names "nobody"' in said
-    assert "Write the id of somebody who has one" in said
+def test_lost_list_is_made_anew_with_everything_that_was_on_it(authority):
+    """List and record stand in for one another; without either, nobody is silently let in again."""
+    crl, record = authority.files / "crl.pem", authority.files / "revoked.txt"
+    before = authority.revoked(), record.read_text()
+    assert before[0] == [int(before[1], 16)]
+    for lost in (crl, record):
+        lost.unlink()
+        assert authority.run("crl").endswith(" 0")
+        assert (authority.revoked(), record.read_text()) == before
+        assert "changed=0" in authority.run("crl")
+    crl.rename(authority.directory / "backup")
+    record.unlink()
+    said = " ".join(authority.run("crl").split())
+    (authority.directory / "backup").rename(crl)
+    assert "Put one of them back from a backup" in said
+    assert authority.run("crl").endswith(" 0")
+    assert (authority.revoked(), record.read_text()) == before
 
 
-def test_id_that_is_a_path_is_refused(authority):
-    said = " ".join(authority.have(GRACE | {"id": "../ghopper"}).split())
-    assert "which files get their names from" in said
-    assert not (authority.files / "ghopper").exists()
+def test_every_certificate_that_a_person_has_had_is_revoked(tmp_path):
+    """Another name or address makes another certificate for the same key; the first is older than the record."""
+    authority, held = Authority(tmp_path), []
+    person = GRACE | {"id": "19061209"}
+    path = authority.files / "people/19061209"
+    for change in ({}, {"name": "Grace Brewster Hopper"}, {"email": "hopper@example.org"}):
+        assert authority.have(person | change).endswith(" 0")
+        held.append(authority.certificate(person))
+        if len(held) == 1:
+            shutil.rmtree(path / "issued")
+    assert held[0].public_key() == held[1].public_key() == held[2].public_key()
+    files = (path / "issued").iterdir()
+    on_record = {int(file.stem, 16): x509.load_pem_x509_certificate(file.read_bytes()) for file in files}
+    assert on_record == {certificate.serial_number: certificate for certificate in held}
+    (path / "certificate.pem").unlink()  # as if the run that replaces it had been interrupted
+    assert authority.run("revoke", private_ca_revoke=["19061209"]).endswith(" 0")
+    assert sorted(authority.revoked()) == sorted(certificate.serial_number for certificate in held)
+
+
+def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
+    before = authority.revoked()
+    for serial in ("0A1B2C3D4E5F60718293", "0a:1b:2c:3d:4e:5f:60:71:82:93"):
+        said = authority.run("revoke", private_ca_revoke=[serial])
+        assert said.endswith(" 0"), said
+        assert authority.revoked() == [*before, 0x0A1B2C3D4E5F60718293]
+    assert "changed=0" in said
+    assert authority.verifies(GRACE).endswith("OK\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ([], "names nobody"),
+        ("ghopper", "is no list"),
+        (["ghopper", "nobody"], 'has "nobody"'),
+        (["ada"], "a serial number of 16 digits or more"),
+        ([20251234567890123456], "in quotes"),
+        (["*"], 'has "*"'),
+        (["../people/ghopper"], "the id of somebody who has one"),
+    ],
+)
+def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
+    before = authority.revoked()
+    said = " ".join(authority.run("revoke", private_ca_revoke=named).split())
+    assert words in said
+    assert said.endswith(" 2")
+    assert authority.revoked() == before
+
+
+@pytest.mark.parametrize(
+    ("person", "words"),
+    [
+        ({"id": "../ghopper"}, "which files get their names from"),
+        ({"id": "ghopper\n"}, "which files get their names from"),
+        ({"id": "someone", "name": "é" * 33}, "a name of at most 64 bytes"),
+        ({"id": "someone", "name": " "}, "a name of at most 64 bytes"),
+        ({"id": "someone", "email": "hopper@exämple.org"}, "an email address in ASCII"),
+        ({"name": "Another"}, "more than once: ghopper"),
+        ({"id": "someone", "name": "grace hopper"}, "more than once: grace hopper"),
+    ],
+)
+def test_impossible_people_are_refused_before_anything_is_made(tmp_path, person, words):
+    authority = Authority(tmp_path)
+    said = " ".join(authority.have(GRACE, {"id": "ghopper", "name": "Somebody"} | person).split())
+    assert words in said
+    assert not authority.files.exists()
 
 
 def test_certificate_near_its_end_is_renewed_with_its_key(authority):
@@ -183,14 +275,27 @@ def test_certificate_near_its_end_is_renewed_with_its_key(authority):
 def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
     def number() -> tuple:
         crl = x509.load_pem_x509_crl((authority.files / "crl.pem").read_bytes())
-        return crl.next_update_utc, len(list(crl))
+        return crl.next_update_utc, [(entry.serial_number, entry.revocation_date_utc) for entry in crl]
 
     before = number()
     assert "changed=0" in authority.run("crl")
     assert number() == before
     assert authority.run("crl", private_ca_crl_days=90).endswith(" 0")  # of 90 days, fewer than half are left
     assert number()[0] > before[0]
-    assert number()[1] == before[1] == 1
+    assert number()[1] == before[1] != []
+
+
+def test_authority_keeps_its_name(authority):
+    """Another name on the list or in a certificate would lock everybody out."""
+    said = authority.run("people", private_ca_people=[GRACE], private_ca_common_name="Another name")
+    assert "changed=0" in said
+    assert authority.verifies(GRACE).endswith("OK\n")
+
+
+def test_authority_does_not_sign_what_outlasts_it(authority):
+    said = " ".join(authority.run("people", private_ca_days=4000, private_ca_certificate_days=3660).split())
+    assert "runs out before what it is about to sign" in said
+    assert "Write fewer days" in said
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +343,36 @@ def test_intermediate_signs_and_the_root_alone_is_trusted(tiers):
 )
 def test_host_has_the_names_it_asked_for_and_no_other(tiers, option, name, verdict):
     assert verdict in tiers.verify("issued/localhost-_.example.org.pem", "sslserver", option, name)
+
+
+def test_nothing_is_refused_by_a_clock_that_is_behind(tiers):
+    begins = [
+        x509.load_pem_x509_certificate(path.read_bytes()).not_valid_before_utc
+        for path in [*tiers.files.glob("*[!l].pem"), *tiers.files.glob("*/*.pem"), *tiers.files.glob("people/*/cert*")]
+        if "authorities" not in path.name
+    ]
+    begins += [x509.load_pem_x509_crl(path.read_bytes()).last_update_utc for path in tiers.files.glob("*crl.pem")]
+    assert len(begins) == 7
+    assert max(begins) < datetime.now(UTC) - timedelta(minutes=59)
+
+
+def test_directory_of_a_hosts_key_is_closed_if_it_is_made(tiers, tmp_path):
+    """One that is there stays as open as it is: it may be /etc."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    for name, mode in {"there": 0o755, "made": 0o700}.items():
+        host = {"private_ca_names": [f"{name}.example.org"], "private_ca_key_path": f"{tmp_path}/{name}/key.pem"}
+        said = tiers.run("host_certificate", **host)
+        assert said.endswith(" 0"), said
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
+
+
+def test_interrupted_host_gets_a_certificate_for_the_key_that_it_has(tiers):
+    """An earlier run had made the key anew, and not yet the certificate."""
+    key, chain = tiers.directory / "host/key.pem", tiers.directory / "chain.pem"
+    shutil.copy(tiers.files / "people/ghopper/key.pem", key)
+    assert tiers.run("host_certificate").endswith(" 0")
+    assert x509.load_pem_x509_certificate(chain.read_bytes()).public_key() == tiers.certificate(GRACE).public_key()
+    assert "changed=0" in tiers.run("host_certificate")
 
 
 @pytest.mark.parametrize("visitor", ["shows the whole chain", "shows one certificate"])
@@ -289,10 +424,11 @@ def test_interrupted_run_is_taken_up_with_the_keys_that_are_there(tiers):
 
 
 def test_intermediate_is_renewed_with_its_key_before_it_runs_out(tiers):
-    """What it signed before holds under the new certificate, whatever kind of key is asked for by now."""
+    """What it signed before holds under the new certificate, whatever kind of key and name are asked for by now."""
     held, path = tiers.certificate(GRACE), tiers.files / "intermediate.pem"
     before = x509.load_pem_x509_certificate(path.read_bytes())
-    assert tiers.run("people", private_ca_key_type="RSA", **LONGER_TERMS).endswith(" 0")
+    wanted = {"private_ca_key_type": "RSA", "private_ca_common_name": "Another name"}
+    assert tiers.run("people", **wanted, **LONGER_TERMS).endswith(" 0")
     after = x509.load_pem_x509_certificate(path.read_bytes())
     assert after.not_valid_after_utc > before.not_valid_after_utc
     assert after.public_key() == before.public_key()
@@ -301,7 +437,12 @@ def test_intermediate_is_renewed_with_its_key_before_it_runs_out(tiers):
 
 
 def test_intermediate_takes_back_what_it_signed(tiers):
+    """Without its list, too: that is made anew."""
     assert tiers.run("revoke", private_ca_revoke=["ghopper"]).endswith(" 0")
+    assert "certificate revoked" in tiers.verifies(GRACE)
+    for name in ("intermediate-crl.pem", "crl.pem"):
+        (tiers.files / name).unlink()
+    assert tiers.run("crl").endswith(" 0")
     assert "certificate revoked" in tiers.verifies(GRACE)
 
 
@@ -325,8 +466,11 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
         ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
         ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to outlast what it signs"),
         ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root the intermediate"),
+        ({"private_ca_days": 397}, "has to outlast what it signs"),
+        ({"private_ca_crl_days": 0}, "private_ca_crl_days is 0"),
+        ({"private_ca_certificate_days": "397"}, "at least 1, without quotes"),
     ],
 )
-def test_impossible_intermediate_is_refused(tmp_path, variables, words):
+def test_impossible_terms_are_refused(tmp_path, variables, words):
     assert words in " ".join(Authority(tmp_path).run("main", **variables).split())
     assert not (tmp_path / "private_ca").exists()
