@@ -14,21 +14,25 @@ description:
     fails.
   - Keeps what the files held before in a journal until the service runs with them (O(state=activated)). A service that
     cannot gets its last working files back, and runs with those.
+  - A failure also takes back what is staged for other services. The run ends there, and nothing may lie on disk until
+    one of them happens to start anew.
   - A journal that an interrupted run left behind makes the same files count as changed again. The service is then
     reloaded by the next run, although the files themselves need no change.
 author: campus.flask_sso contributors
 options:
   name:
-    description: Name of the transaction, by custom the service. Several roles may stage files in the same one.
+    description:
+      - Name of the transaction, by custom the service. Several roles may stage files in the same one.
+      - Needed unless O(state=reverted).
     type: str
-    required: true
   state:
     description:
       - V(staged) writes and checks the files.
-      - V(activated) makes O(unit) run with everything that was staged. When it cannot, all of it is taken back, the
-        unit runs with the files it last ran with, and the task fails with what the unit said.
+      - V(activated) makes O(unit) run with everything that was staged, and with O(files). When it cannot, all of it is
+        taken back, the unit runs with the files it last ran with, and the task fails with what the unit said.
+      - V(reverted) takes back what is staged on the host under any name, for a playbook that ends at another task.
     type: str
-    choices: [staged, activated]
+    choices: [staged, activated, reverted]
     default: staged
   files:
     description: The files, in any order. Directories are made before their contents.
@@ -114,6 +118,12 @@ options:
     type: list
     elements: str
     default: []
+  probe:
+    description:
+      - Address that this host serves by means of the files. If it answers before they are activated, and afterwards
+        does not, or with a server error (500 or above), they are taken back as if the unit could not run with them.
+    type: str
+    default: ""
   journal_directory:
     description: Where journals are kept.
     type: path
@@ -164,8 +174,12 @@ import re
 import shutil
 import tempfile
 from fnmatch import fnmatch
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 
 
 def snapshot(path):
@@ -246,15 +260,38 @@ def restore(path, before):
         os.unlink(path)
 
 
+def complaint(address):
+    """Ask this host for a page, whatever the name in the address leads to, and follow no redirection.
+
+    :param str address: URL.
+    :returns: str, a server error or what was in the way of an answer; empty for any other answer.
+    """
+    url = urlsplit(address)
+    local = url._replace(netloc="127.0.0.1" + (f":{url.port}" if url.port else "")).geturl()
+    try:
+        open_url(
+            local,
+            headers={"Host": url.netloc},
+            follow_redirects="none",
+            validate_certs=False,  # the loopback address is in no certificate
+            use_proxy=False,
+            timeout=600,  # httpd gives up before
+        ).close()
+    except HTTPError as error:
+        return f"{error.code} {error.reason}" if error.code >= 500 else ""
+    except (OSError, HTTPException) as error:
+        return str(error)
+    return ""
+
+
 class Journal:
     """What a transaction's files held before it, kept on disk until it is committed.
 
-    :param str directory: Directory of the journals; made when needed, for root alone.
-    :param str name: Name of the transaction.
+    :param str path: Absolute path; its directory is made when needed, for root alone.
     """
 
-    def __init__(self, directory, name):
-        self.path = os.path.join(directory, name + ".journal")
+    def __init__(self, path):
+        self.path = path
         self.entries = {}
         if os.path.exists(self.path):
             with open(self.path, encoding="ascii") as stream:
@@ -284,8 +321,17 @@ class Transaction:
 
     def __init__(self, module):
         self.module = module
-        self.journal = Journal(module.params["journal_directory"], module.params["name"])
+        self.journal = Journal(self._journal_path(module.params["name"]))
         self.diff = []
+
+    def _journal_path(self, name):
+        """Where the journal of a transaction is."""
+        return os.path.join(self.module.params["journal_directory"], f"{name}.journal")
+
+    def _fail(self, message):
+        """End the run, and take back what it would have activated."""
+        self.revert()
+        self.module.fail_json(msg=message, changed_paths=[])
 
     def _ids(self, item):
         """Numeric owner and group of an item; in check mode an account may not exist yet."""
@@ -294,7 +340,7 @@ class Transaction:
         except KeyError as error:
             if self.module.check_mode:
                 return -1, -1
-            self.module.fail_json(msg=f"{item['path']}: {error.args[0]}. Create the account first.")
+            self._fail(f"{item['path']}: {error.args[0]}. Create the account first.")
 
     def _unwanted(self, path):
         """Whether a path matches the patterns of what is removed."""
@@ -334,7 +380,7 @@ class Transaction:
         return planned
 
     def _describe(self, path, before, after):
-        """Add one path to the diff, its content only where that is no secret."""
+        """Add one path to the diff, its content only where that is not a secret."""
         secret = {item["path"] for item in self.module.params["files"] if item["secret"] is not None}
 
         def text(side):
@@ -370,7 +416,7 @@ class Transaction:
         return None
 
     def stage(self):
-        """Write what differs and check it; on failure put it all back."""
+        """Write what differs and check it."""
         planned = self._planned()
         for path, before, after in planned:
             self._describe(path, before, after)
@@ -380,7 +426,6 @@ class Transaction:
         if self.module.check_mode or not planned:
             return {"changed": bool(changed_paths), "changed_paths": changed_paths}
 
-        earlier = dict(self.journal.entries)
         for path, before, _after in planned:
             self.journal.entries.setdefault(path, before)
         self.journal.save()  # before the first file, so that an interruption can be undone
@@ -391,16 +436,22 @@ class Transaction:
         except OSError as error:
             problem = str(error)
         if problem:
-            for path, before, _after in reversed(planned):
-                restore(path, before)
-            self.journal.entries = earlier
-            self.journal.save()
-            self.module.fail_json(
-                msg=f"The new configuration of {self.module.params['name']} does not pass its check, so every file is"
-                f" as it was and the service was left alone.\n{problem}",
-                changed_paths=[],
+            self._fail(
+                f"The new configuration of {self.module.params['name']} does not pass its check, so every file is"
+                f" as it was and the service was left alone.\n{problem}"
             )
         return {"changed": True, "changed_paths": changed_paths}
+
+    def revert(self):
+        """Take back what is staged for any service."""
+        journals = [Journal(path) for path in glob.glob(self._journal_path("*"))]
+        changed_paths = sorted(path for journal in journals for path in journal.entries)
+        if not self.module.check_mode:
+            for journal in journals:
+                journal.undo()
+            if any("/systemd/" in path for path in changed_paths):
+                self._systemctl("daemon-reload")
+        return {"changed": bool(changed_paths), "changed_paths": changed_paths}
 
     def _systemctl(self, *arguments):
         """Run systemctl; return whether it succeeded."""
@@ -426,18 +477,23 @@ class Transaction:
 
     def activate(self):
         """Make the unit run with what was staged, or with what it last ran with."""
-        unit, changed_paths = self.module.params["unit"], sorted(self.journal.entries)
+        unit, probe, action = (self.module.params[option] for option in ("unit", "probe", "action"))
+        answered = bool(probe) and not complaint(probe)
+        changed_paths = sorted({*self.stage()["changed_paths"], *self.journal.entries})
         # A reload may be for another service's sake, whose files the unit reads; a restart never is.
-        wanted = changed_paths or self.module.params["action"] == "reload"
+        wanted = changed_paths or action == "reload"
         if self.module.check_mode or not wanted:
             return {"changed": bool(wanted), "changed_paths": changed_paths}
-        if self._take_up(self.module.params["action"], changed_paths):
+        if not self._take_up(action, changed_paths):
+            journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit=" + unit]
+            said = "it said:\n" + self.module.run_command(journal)[1].strip()
+        elif answered and (problem := complaint(probe)):
+            said = f"{probe} said:\n{problem}\nThe web server's error log has the reason."
+        else:
             self.journal.entries = {}
             self.journal.save()
             return {"changed": True, "changed_paths": changed_paths}
-        journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit=" + unit]
-        said = self.module.run_command(journal)[1].strip()
-        self.journal.undo()
+        self.revert()
         if self._take_up("restart", changed_paths):
             outcome = "it runs with those"
         elif self._systemctl("cat", unit):
@@ -445,9 +501,10 @@ class Transaction:
         else:
             self._systemctl("stop", unit, *self.module.params["sockets"])
             outcome = "it is gone, as it had not been there"
+        service = unit or self.module.params["name"]
         self.module.fail_json(
-            msg=f"{unit} could not run with its new files, so they were replaced by the ones before, and {outcome}."
-            f" Before that it said:\n{said}",
+            msg=f"{service} could not run with its new files, so they were replaced by the ones before, and {outcome}."
+            f" Before that {said}",
             changed_paths=[],
         )
 
@@ -472,8 +529,8 @@ def main():
     }
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["staged", "activated"], "default": "staged"},
+            "name": {"type": "str"},
+            "state": {"type": "str", "choices": ["staged", "activated", "reverted"], "default": "staged"},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file_options},
             "exclusive": {"type": "list", "elements": "str", "default": []},
             "foreign": {"type": "list", "elements": "str", "default": []},
@@ -481,12 +538,15 @@ def main():
             "unit": {"type": "str"},
             "action": {"type": "str", "choices": ["reload", "restart"], "default": "restart"},
             "sockets": {"type": "list", "elements": "str", "default": []},
+            "probe": {"type": "str", "default": ""},
             "journal_directory": {"type": "path", "default": "/var/lib/flask_sso"},
         },
+        required_if=[("state", "staged", ["name"]), ("state", "activated", ["name"])],
         supports_check_mode=True,
     )
     transaction = Transaction(module)
-    result = transaction.activate() if module.params["state"] == "activated" else transaction.stage()
+    actions = {"staged": transaction.stage, "activated": transaction.activate, "reverted": transaction.revert}
+    result = actions[module.params["state"]]()
     module.exit_json(diff=transaction.diff, **result)
 
 

@@ -6,8 +6,11 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import config_transaction
@@ -42,16 +45,16 @@ class Service:
     def stage(self, *files: dict, **options) -> dict:
         """Stage files, whose paths are relative to the service's configuration."""
         named = [OWNER | file | {"path": str(self.etc / file["path"])} for file in files]
-        return self._run(files=named, **options)
+        usual = {"name": "service", "files": named, "journal_directory": str(self.journal.parent)}
+        return self.run_module(config_transaction, **usual | options)
 
-    def activate(self, **options) -> dict:
-        """Make the service run with what was staged."""
-        return self._run(state="activated", **{"unit": "web.service"} | options)
+    def activate(self, *files: dict, **options) -> dict:
+        """Make the service run with what was staged, and with these files."""
+        return self.stage(*files, **{"state": "activated", "unit": "web.service"} | options)
 
-    def _run(self, **options) -> dict:
-        return self.run_module(
-            config_transaction, name="service", journal_directory=str(self.journal.parent), **options
-        )
+    def revert(self, **options) -> dict:
+        """Take back what is staged for anybody."""
+        return self.stage(state="reverted", name=None, **options)
 
 
 @pytest.fixture
@@ -75,6 +78,27 @@ def systemctl(service, tmp_path, monkeypatch) -> Path:
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return asked
+
+
+@pytest.fixture
+def site(service) -> Iterator[str]:
+    """Have a site that fails if the service's files say "broken", else leads visitors away; return its address."""
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            broken = any("broken" in path.read_text() for path in service.etc.iterdir())
+            self.send_response(500 if broken or self.headers["Host"] != host else 302)
+            self.send_header("Location", "http://nowhere.invalid/")
+            self.end_headers()
+
+        def log_message(self, *_arguments) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        host = f"site.invalid:{server.server_port}"
+        Thread(target=server.serve_forever).start()
+        yield f"http://{host}/"
+        server.shutdown()
 
 
 def test_a_kept_file_is_written_once_and_changes_only_its_mode(service, systemctl):
@@ -219,11 +243,37 @@ def test_removal_that_was_interrupted_counts_as_changed(service):
     assert service.stage(**options)["changed_paths"] == [str(service.etc / "stock.conf")]
 
 
-def test_failed_check_keeps_what_another_task_staged_before(service, systemctl):
+def test_failed_check_takes_back_what_other_tasks_staged_before(service, systemctl):
+    """The run ends here, so nobody would activate it, until some day a service happens to start anew."""
     service.stage({"path": "a.conf", "content": "a\n"})
+    service.stage({"path": "other.conf"}, name="other")
     assert service.stage({"path": "b.conf"}, checks=REFUSE)["failed"]
-    assert service.activate()["changed_paths"] == [str(service.etc / "a.conf")]
-    assert sorted(tree(service.etc)) == ["a.conf"]
+    assert tree(service.etc) == {}
+    assert list(service.journal.parent.iterdir()) == []
+    assert not systemctl.exists()
+
+
+def test_service_that_cannot_run_takes_along_what_is_staged_for_others(service, systemctl):
+    service.stage({"path": "other.conf"}, name="other")
+    service.stage({"path": "a.conf", "content": "broken\n"})
+    assert service.activate()["failed"]
+    assert tree(service.etc) == {}
+    assert list(service.journal.parent.iterdir()) == []
+    assert "other" not in systemctl.read_text()
+
+
+def test_what_is_staged_for_anybody_is_taken_back_when_a_playbook_says_so(service, systemctl):
+    (service.etc / "systemd/system").mkdir(parents=True)
+    before = tree(service.etc)
+    service.stage({"path": "systemd/system/web.service", "content": "new\n"})
+    service.stage({"path": "other.conf"}, name="other")
+    staged = tree(service.etc)
+    assert service.revert(check_mode=True)["changed"]
+    assert tree(service.etc) == staged
+    assert service.revert()["changed"]
+    assert tree(service.etc) == before
+    assert systemctl.read_text() == "daemon-reload\n"
+    assert not service.revert()["changed"]
 
 
 def test_service_that_cannot_run_gets_back_what_it_last_ran_with(service, systemctl):
@@ -270,6 +320,34 @@ def test_without_a_unit_nobody_is_told(service, systemctl):
     assert service.activate(unit=None)["changed"]
     assert "restart" not in systemctl.read_text()
     assert not service.activate(unit=None)["changed"]
+
+
+def test_files_can_be_written_when_they_are_activated(service, systemctl):
+    """For those who look for themselves, and would notice too early."""
+    assert service.activate({"path": "script", "content": "new"}, unit=None, check_mode=True)["changed"]
+    assert tree(service.etc) == {}
+    assert service.activate({"path": "script", "content": "new"}, unit=None)["changed"]
+    assert not service.journal.exists()
+    assert not service.activate({"path": "script", "content": "new"}, unit=None)["changed"]
+
+
+def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, systemctl, site):
+    assert service.activate({"path": "script", "content": "works"}, unit=None, probe=site)["changed"]
+    before = tree(service.etc)
+    result = service.activate({"path": "script", "content": "broken"}, unit=None, probe=site)
+    assert result["failed"]
+    assert "service could not run with its new files" in result["msg"]
+    assert f"Before that {site} said:\n500 Internal Server Error\n" in result["msg"]
+    assert tree(service.etc) == before
+    assert not service.journal.exists()
+
+
+def test_site_that_did_not_answer_before_gets_its_new_files(service, systemctl, site):
+    """As on a bare host, or when the new files are there to mend it."""
+    (service.etc / "script").write_text("broken")
+    assert service.activate({"path": "script", "content": "broken as well"}, unit=None, probe=site)["changed"]
+    assert service.activate({"path": "script", "content": "works"}, unit=None, probe=site)["changed"]
+    assert service.activate({"path": "other"}, unit=None, probe="https://site.invalid:1/")["changed"]
 
 
 def test_socket_stays_open_unless_its_own_file_changed(service, systemctl):

@@ -35,13 +35,13 @@ class Run:
         return int(re.search(r"changed=(\d+)", self.said)[1])
 
 
-def playbook(variables: dict, stop_at: str | None = None) -> Run:
-    """Run the scenario's playbook with `variables`, or kill it when it begins the task `stop_at`."""
+def run_playbook(name: str, variables: dict, stop_at: str | None = None) -> Run:
+    """Run a playbook of the scenario with `variables`, or kill it when it begins the task `stop_at`."""
     command = [
         "ansible-playbook",
         "-i",
         os.environ["MOLECULE_INVENTORY_FILE"],
-        "converge.yml",
+        name,
         "-e",
         json.dumps(variables),
     ]
@@ -60,12 +60,14 @@ def playbook(variables: dict, stop_at: str | None = None) -> Run:
 def deploy(tmp_path) -> Callable[..., Run]:
     """Deploy a release that calls itself by a name, with `code` at the end of its module and further variables."""
 
-    def run(release: str, code: str = "", stop_at: str | None = None, **variables) -> Run:
+    def run(
+        release: str, code: str = "", stop_at: str | None = None, playbook: str = "converge.yml", **variables
+    ) -> Run:
         source = tmp_path / release
         shutil.copytree(SCENARIO / "files" / "app", source, dirs_exist_ok=True)
         module = source / "app.py"
         module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
-        return playbook({"flask_app_source": str(source)} | variables, stop_at)
+        return run_playbook(playbook, {"flask_app_source": str(source)} | variables, stop_at)
 
     return run
 

@@ -52,19 +52,22 @@ def test_release_that_cannot_start_is_taken_back_without_a_failed_request(host, 
         run = deploy(
             "unstartable",
             "try:\n    import uwsgi\nexcept ImportError:\n    pass\nelse:\n    raise SystemExit('not today')\n",
+            uwsgi_proxy_timeout=30,
         )
     assert run.code == 2, run.said
     assert "guestbook.service could not run with its new files" in run.said
     assert "it runs with those" in run.said
     assert "not today" in run.said
     assert settings(host) == before
+    assert host.run("ls /var/lib/flask_sso/*.journal").failed  # nothing waits for a later reload
+    assert "timeout=30" not in host.file("/etc/apache2/by-hand.d/guestbook.conf").content_string
     assert set(answers) == {f"200 {served}"}
     assert page().text == served
 
 
 def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
     served = page().text
-    interrupted = deploy("third", stop_at="Have the application started")
+    interrupted = deploy("third", stop_at="Start the application now")
     assert interrupted.code == -9
     assert page().text == served
 

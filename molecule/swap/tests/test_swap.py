@@ -16,7 +16,7 @@ from testinfra.host import Host
 
 FRAGMENTS = "/etc/apache2/flask_sso/flask_app"
 MODULES = {"uwsgi": "proxy_uwsgi_module", "mod_wsgi": "wsgi_module", "gunicorn": "proxy_http_module"}
-PARTS = {"uwsgi": "40-uwsgi.conf", "mod_wsgi": "40-mod-wsgi.conf", "gunicorn": "40-http.conf"}
+FRAGMENT_FILES = {"uwsgi": "40-uwsgi.conf", "mod_wsgi": "40-mod-wsgi.conf", "gunicorn": "40-http.conf"}
 UNITS = {"uwsgi": "flask_app", "gunicorn": "flask_app-gunicorn"}
 
 
@@ -39,20 +39,41 @@ class Step:
 
 
 STEPS = [
-    Step("gunicorn", "shibboleth"),
+    Step("uwsgi", "in_app_saml"),
     Step("gunicorn", "in_app_saml"),
-    Step("mod_wsgi", "in_app_saml"),
+    Step("gunicorn", "shibboleth"),
     Step("mod_wsgi", "shibboleth"),
+    Step("mod_wsgi", "in_app_saml"),
     Step("uwsgi", "shibboleth", "compiled"),
     Step("mod_wsgi", "shibboleth", "compiled"),
 ]
+
+
+def files(web: Host) -> str:
+    """Return checksums of every file that httpd, shibd or the application starts with."""
+    directories = "/etc/apache2/*-enabled /etc/apache2/flask_sso /etc/shibboleth /etc/flask_app /etc/systemd/system"
+    return web.check_output(f"find {directories} -type f -exec sha256sum {{}} + | sort --key=2")
+
+
+def test_change_over_that_fails_leaves_no_file_that_nothing_runs_with(web: Host, visitor: httpx.Client) -> None:
+    """The new server cannot start, and no later reload of httpd turns to it."""
+    before = files(web)
+    variables = Step("gunicorn", "shibboleth").variables | {"flask_app_writable_paths": ["/no/such/path"]}
+    code, said = run_playbook("site.yml", variables)
+    assert code == 2
+    assert "flask_app-gunicorn.service could not run with its new files" in said
+    assert "it is gone, as it had not been there" in said
+    assert "What no service runs with yet was taken back" in said
+    assert files(web) == before
+    web.check_output("systemctl reload apache2")
+    assert visitor.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("before", "step"), pairwise([Step("uwsgi", "shibboleth"), *STEPS]), ids=lambda step: f"{step.server}+{step.way_in}"
 )
 def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, before: Step, step: Step) -> None:
-    """Nobody gets an error meanwhile, the log-in works without a new registration, and nothing of the past runs on."""
+    """Nobody gets an error meanwhile, the login works without a new registration, and nothing of the past runs on."""
     with bench_client.visitors("/healthz", "/", "/healthz") as answers:
         code, said = run_playbook("site.yml", step.variables)
     assert code == 0, said
@@ -73,8 +94,8 @@ def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, b
     loaded = set(web.check_output("apachectl -M").split())
     assert [server for server, module in MODULES.items() if module in loaded] == [step.server]
     assert ("mod_shib" in loaded) == (step.way_in == "shibboleth")
-    parts = ["20-shibboleth.conf"] * (step.way_in == "shibboleth") + [PARTS[step.server]]
-    assert [name for name in sorted(web.file(FRAGMENTS).listdir()) if name.endswith(".conf")] == parts
+    wanted = ["20-shibboleth.conf"] * (step.way_in == "shibboleth") + [FRAGMENT_FILES[step.server]]
+    assert [name for name in sorted(web.file(FRAGMENTS).listdir()) if name.endswith(".conf")] == wanted
     for server, unit in UNITS.items():
         for name in (f"{unit}.service", f"{unit}.socket"):
             assert web.service(name).is_running == (server == step.server), name

@@ -4,7 +4,7 @@
 
 import time
 
-from flask import Flask
+from flask import Flask, request
 
 RELEASE = "first"
 
@@ -19,6 +19,6 @@ def release():
 
 @app.get("/slow")
 def slow():
-    """Answer after a second, with the release that took the request."""
-    time.sleep(1)
+    """Answer after a second, or as many as are asked for, with the release that took the request."""
+    time.sleep(float(request.args.get("seconds", 1)))
     return RELEASE
