@@ -38,7 +38,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def identify() -> None:
-    """Find out who sends this request. Every request asks anew, so a log-out takes effect at once."""
+    """Find out who sends this request. Every request asks anew, so a logout takes effect at once."""
     g.variables = transport.variables(request.environ, current_app.config["HEADER_PREFIX"])
     g.identity = None if request.endpoint in FOR_ANYBODY else sources.identify(g.variables)
 

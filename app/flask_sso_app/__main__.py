@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import secrets
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -46,14 +47,25 @@ def tls_context(certificate: Path, key: Path, clients: Path | None, revoked: Pat
     """Return a server's TLS settings: version 1.2 or later, and a certificate of each visitor if `clients` is given."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    load(context.load_cert_chain, certificate, key)
     if clients:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(clients)
+        load(context.load_verify_locations, clients)
     if revoked:
-        context.load_verify_locations(revoked)
+        load(context.load_verify_locations, revoked)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     return context
+
+
+def load(into: Callable[..., None], *files: Path) -> None:
+    """Load PEM files into a context, or name them."""
+    try:
+        into(*files)
+    except OSError as error:  # ssl.SSLError is one, too
+        names = " with ".join(str(file) for file in files)
+        raise click.UsageError(
+            f"{names} cannot be used: {error}. Give PEM files, and a key that belongs to its certificate."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class Directory:
         """Insist on a verified server that answers in time."""
         ldap = self.ldap
         authorities = self.settings["ca_file"] or ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)  # ldap.conf's
-        connection.set_option(ldap.OPT_CONNECT_ASYNC, 1)  # without it, a server silent in the handshake is no time-out
+        connection.set_option(ldap.OPT_CONNECT_ASYNC, 1)  # else a server silent in the handshake never times out
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_REFERRALS, 0)
@@ -125,7 +125,7 @@ def init_app(app: Flask) -> None:
     if app.config["LDAP"] is None:
         return
     settings = check(app.config["LDAP"])
-    if app.config["SOURCE"] != "client_certificate" or app.config["PEOPLE"]:
+    if app.config["SOURCE"] != "client_certificate" or app.config["PEOPLE"] is not None:
         raise SettingsError("FLASK_SSO_LDAP is for FLASK_SSO_SOURCE=client_certificate, without FLASK_SSO_PEOPLE.")
     password = read_credential("ldap_password") if settings["bind_dn"] else ""
     if settings["bind_dn"] and not password:
@@ -161,7 +161,7 @@ def check(given: object) -> dict[str, Any]:
     if not settings["base"]:
         raise SettingsError("FLASK_SSO_LDAP: base is missing; write where the people are, ou=people,dc=example,dc=org.")
     if settings["ca_file"] and not Path(settings["ca_file"]).is_file():
-        raise SettingsError(f"FLASK_SSO_LDAP: ca_file {settings['ca_file']!r} is no file that the service sees.")
+        raise SettingsError(f"FLASK_SSO_LDAP: ca_file {settings['ca_file']!r} is not a file that the service sees.")
     if not placeholders(settings["filter"]) or placeholders(settings["filter"]) - PLACEHOLDERS:
         raise SettingsError(
             f"FLASK_SSO_LDAP: filter is {settings['filter']!r}; write one with {{certificate}}, {{email}} or {{name}}, "

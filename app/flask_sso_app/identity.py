@@ -38,7 +38,7 @@ class Identity:
     :param source: name of the adapter that vouches for the user.
     :param identifier: stable and unique; the only field that is never empty.
     :param name: full name.
-    :param email: e-mail address.
+    :param email: email address.
     :param groups: names of the groups, in the order sent.
     :param attributes: all known attributes with their values.
     :param session: how and when the user was authenticated.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,10 @@ MORE_ATTRIBUTES = [
     "CernRoles",
 ]
 
+#: What PEOPLE says of everybody, and what it may say.
+NEEDED = ("issuer", "serial", "identifier")
+TEXTS = {*NEEDED, "name", "email"}
+
 #: Flask-Multipass passes the identifier as a keyword argument beside these.
 RESERVED = {"identifier", "multipass_data", "provider", "secure_login", "self"}
 
@@ -47,7 +52,7 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     """
     app.config.from_mapping(
         SOURCE="shibboleth",
-        PEOPLE=[],
+        PEOPLE=None,
         HEADER_PREFIX="",
         SAML={},
         LDAP=None,
@@ -62,8 +67,10 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     app.config.from_mapping(overrides)
     if "SECRET_KEY" not in overrides:
         app.config["SECRET_KEY"] = secret_key(app)
-    app.config["PEOPLE"] = read_people(app.config["PEOPLE"])
-    check_source(app.config["SOURCE"], app.config["PEOPLE"])
+    check_source(app.config["SOURCE"])
+    if app.config["PEOPLE"] is not None:
+        app.config["PEOPLE"] = read_people(app.config["PEOPLE"])
+        check_people(app.config["PEOPLE"])
     check_attributes(app.config["ATTRIBUTES"], app.config["MORE_ATTRIBUTES"])
 
 
@@ -113,21 +120,43 @@ def read_people(people: object) -> object:
         ) from error
 
 
-def check_source(source: object, people: object) -> None:
-    """Refuse a way in that does not exist, and people who cannot be recognised.
+def check_source(source: object) -> None:
+    """Refuse a way in that does not exist.
 
     :param source: ``SOURCE``, name of the adapter.
-    :param people: ``PEOPLE``, list of who holds which client certificate.
-    :raises SettingsError: if they do not fit.
+    :raises SettingsError: if there is no such adapter.
     """
     if source not in SOURCES:
         raise SettingsError(f"FLASK_SSO_SOURCE is {source!r}; write one of {', '.join(SOURCES)}.")
+
+
+def check_people(people: object) -> None:
+    """Refuse people who cannot be recognised, and what would be taken for something else.
+
+    :param people: ``PEOPLE``, list of who holds which client certificate. An empty one lets nobody in.
+    :raises SettingsError: if one of them does not fit.
+    """
     if not isinstance(people, list):
         raise SettingsError(f"FLASK_SSO_PEOPLE is a JSON list of objects; got {people!r}.")
     for one in people:
-        wanted = ("issuer", "serial", "identifier")
-        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) and one[key] for key in wanted):
-            raise SettingsError(f"FLASK_SSO_PEOPLE has {one!r}; write {', '.join(wanted)}, each a text, for everybody.")
+        texts = {key: value for key, value in one.items() if key != "groups"} if isinstance(one, dict) else {}
+        if (
+            not all(texts.get(key) for key in NEEDED)
+            or texts.keys() - TEXTS
+            or not all(isinstance(text, str) for text in texts.values())
+        ):
+            raise SettingsError(
+                f"FLASK_SSO_PEOPLE has {one!r}; write {', '.join(NEEDED)} for everybody and, if wanted, name and "
+                f"email, each a text."
+            )
+        groups = one.get("groups", [])
+        if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+            raise SettingsError(f"FLASK_SSO_PEOPLE has {one!r}; write groups, a list of texts, or leave them out.")
+        if not re.fullmatch("[0-9A-Fa-f]+", one["serial"]):
+            raise SettingsError(
+                f"FLASK_SSO_PEOPLE has {one!r}; write the serial in hexadecimal digits alone, as 'openssl x509 -noout "
+                f"-serial' prints them."
+            )
 
 
 def check_attributes(names: object, more: object) -> None:
@@ -146,6 +175,6 @@ def check_attributes(names: object, more: object) -> None:
         raise SettingsError(f"FLASK_SSO_MORE_ATTRIBUTES is a JSON list of attribute names; got {more!r}.")
     for name in [*names.values(), *more]:
         if not isinstance(name, str) or not name or name.upper().startswith("HTTP_"):
-            raise SettingsError(f"{name!r} is no attribute name: a client can set HTTP_* by a header.")
+            raise SettingsError(f"{name!r} is not an attribute name: a client can set HTTP_* by a header.")
     if names["identifier"].lower() in RESERVED:
         raise SettingsError(f"The identifier cannot be called {names['identifier']!r}: use another id.")

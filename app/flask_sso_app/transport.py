@@ -93,3 +93,11 @@ def distinguished_name(name: tuple[tuple[tuple[str, str], ...], ...]) -> str:
 def escape(value: str) -> str:
     """Escape what has a meaning in a distinguished name."""
     return re.sub(r'[,+"\\<>;]|^[# ]| $', r"\\\g<0>", value)
+
+
+def decode(text: str) -> str:
+    """Return the UTF-8 text that WSGI hands over as if its bytes were Latin-1 (PEP 3333)."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import GRACE, Browser
 from hypothesis import given
@@ -66,6 +68,30 @@ def test_certificate_of_two_people_is_nobody():
     assert me(CERTIFICATE | {"SSL_CLIENT_S_DN_CN_1": "Cecilia Payne"}) is None
 
 
+@pytest.mark.parametrize("content", [[], [PEOPLE[0] | {"serial": "1"}]])
+def test_list_without_somebody_lets_her_not_in(tmp_path, content):
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps(content))
+    assert me(CERTIFICATE, PEOPLE=content) is None
+    assert me(CERTIFICATE, PEOPLE=str(path)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "words"),
+    [
+        ({"SSL_CLIENT_S_DN_CN_1": "Cecilia Payne"}, {}, "does not have exactly one common name"),
+        ({"SSL_CLIENT_S_DN_CN": ""}, {}, "does not have exactly one common name"),
+        ({}, {"PEOPLE": []}, "is not in FLASK_SSO_PEOPLE"),
+    ],
+)
+def test_log_names_a_certificate_that_is_nobodys(caplog, change, settings, words):
+    assert me(CERTIFICATE | change, **settings) is None
+    assert f"The certificate with serial number 0A1B of '{ISSUER}' {words}." in caplog.text
+    caplog.clear()
+    assert me({}, **settings) is None
+    assert caplog.text == ""
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4096))
 def test_any_name_is_taken_as_it_is(name):
     """Names with =, /, commas, quotes or other alphabets neither crash anything nor become somebody else."""
@@ -109,8 +135,23 @@ def test_login_goes_on_or_says_what_is_missing():
         ({"PEOPLE": "Grace"}, "a JSON list"),
         ({"PEOPLE": [{"serial": "1"}]}, "write issuer, serial, identifier"),
         ({"PEOPLE": [PEOPLE[0] | {"serial": 5}]}, "each a text"),
+        ({"PEOPLE": ["Grace"]}, "write issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"name": 5}]}, "each a text"),
+        ({"PEOPLE": [PEOPLE[0] | {"mail": "grace@example.org"}]}, "write issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": "navy"}]}, "groups, a list of texts"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": None}]}, "groups, a list of texts"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": [5]}]}, "groups, a list of texts"),
+        ({"PEOPLE": [PEOPLE[0] | {"serial": "0A:1B"}]}, "hexadecimal digits alone"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_remedy(settings, words):
     with pytest.raises(SettingsError, match=words):
         browser(**settings)
+
+
+@pytest.mark.parametrize("content", ["null", "{}", '""'])
+def test_file_without_a_list_of_people_is_refused(tmp_path, content):
+    path = tmp_path / "people.json"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match="a JSON list"):
+        browser(PEOPLE=str(path))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_sso_app import create_app
-from flask_sso_app.sources.shibboleth import decode, identify, parse_instant, split_values
+from flask_sso_app.sources.shibboleth import identify, parse_instant, split_values
+from flask_sso_app.transport import decode
 
 FORGED = dict.fromkeys(
     ("Remote-User", "ADFS_LOGIN", "Upn", "upn", "displayName", "Shib-Session-ID", "Shib_Session_ID"), "ghopper"

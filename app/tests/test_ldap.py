@@ -105,11 +105,12 @@ def test_any_text_is_escaped_and_comes_back(text):
         (BY_EMAIL, {"SSL_CLIENT_SAN_Email_0": ""}),
     ],
 )
-def test_certificate_without_the_one_value_asked_for_is_nobody(ldap, settings, change):
+def test_certificate_without_the_one_value_asked_for_is_nobody(ldap, caplog, settings, change):
     assert me(CERTIFICATE, LDAP=settings)
     ldap.initialize.reset_mock()
     assert me(CERTIFICATE | change, LDAP=settings) is None
     ldap.initialize.assert_not_called()
+    assert f"The certificate with serial number 0A1B of '{ISSUER}' is nobody's in the directory." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_password_is_the_credential(ldap, monkeypatch, tmp_path):
         ({"filter": "(uid={user})"}, r"write one with \{certificate\}"),
         ({"filter": "(cn={name.__class__})"}, r"write one with \{certificate\}"),
         ({"filter": "(cn={name)"}, r"write one with \{certificate\}"),
-        ({"ca_file": "/no/such/file"}, "is no file"),
+        ({"ca_file": "/no/such/file"}, "is not a file"),
         ({"attributes": {"name": "cn"}}, "the key identifier"),
         ({"attributes": {"identifier": 7}}, "the key identifier"),
         ({"cache_seconds": 0}, "at least 1"),
@@ -236,7 +237,9 @@ def test_wrong_settings_are_refused_with_the_remedy(change, words):
     assert "a secret" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("settings", [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"SOURCE": "shibboleth", "LDAP": LDAP}])
+@pytest.mark.parametrize(
+    "settings", [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"PEOPLE": [], "LDAP": LDAP}, {"SOURCE": "shibboleth", "LDAP": LDAP}]
+)
 def test_directory_goes_with_certificates_alone(settings):
     with pytest.raises(SettingsError, match="without FLASK_SSO_PEOPLE"):
         browser(**settings)

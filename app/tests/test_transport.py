@@ -143,3 +143,17 @@ def test_options_that_do_not_fit_are_refused(options):
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "needs --" in " ".join(done.stderr.split()) or "need --tls" in done.stderr
+
+
+def test_files_of_another_kind_are_named(files, tmp_path):
+    (tmp_path / "note.txt").write_text("no PEM")
+    good, bad = str(files["server"]), str(tmp_path / "note.txt")
+    options = [["--tls", bad, good], ["--tls", good, bad], ["--tls", good, good, "--clients", bad]]
+    options.append(["--tls", good, good, "--clients", str(files["ca"]), "--revoked", bad])
+    for given in options:
+        command = [sys.executable, "-m", "flask_sso_app", "serve", *given]
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+        said = "".join(done.stderr.split())  # click breaks lines, in a path, too
+        assert (done.returncode, "Traceback" in said) == (2, False)
+        assert bad in said
+        assert "cannotbeused" in said

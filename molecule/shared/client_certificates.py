@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import socket
 import ssl
+import subprocess
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import bench_client
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from testinfra.host import Host
 
 AUTHORITY = bench_client.ARTIFACTS / "private_ca"
 DAY = timedelta(days=1)
@@ -22,21 +29,36 @@ SERVER = [x509.ExtendedKeyUsageOID.SERVER_AUTH]
 RESPONDING = [x509.ExtendedKeyUsageOID.OCSP_SIGNING]
 CLIENT = [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
 
-# Certificates that nobody may come in with, and what a log says about them.
+# Certificates that nobody may come in with, the alert that their holders get, and what a log says about them.
 WRONG = {
-    "self-signed": ({"by": "itself"}, "self-signed certificate"),
-    "another authority of the same name": ({"by": "a stranger"}, "certificate signature failure"),
-    "expired": ({"term": (-2 * DAY, -DAY)}, "certificate has expired"),
-    "not yet valid": ({"term": (DAY, 2 * DAY)}, "certificate is not yet valid"),
-    "a server's": ({"usage": SERVER}, "unsuitable certificate purpose"),
+    "self-signed": ({"by": "itself"}, "TLSV1_ALERT_UNKNOWN_CA", "self-signed certificate"),
+    "another authority of the same name": (
+        {"by": "a stranger"},
+        "TLSV1_ALERT_DECRYPT_ERROR",
+        "certificate signature failure",
+    ),
+    "expired": ({"term": (-2 * DAY, -DAY)}, "SSLV3_ALERT_CERTIFICATE_EXPIRED", "certificate has expired"),
+    "not yet valid": ({"term": (DAY, 2 * DAY)}, "SSLV3_ALERT_BAD_CERTIFICATE", "certificate is not yet valid"),
+    "a server's": ({"usage": SERVER}, "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "unsuitable certificate purpose"),
 }
 # Names that a careless reader takes apart wrongly.
-ODD_NAMES = ["CN=Grace Hopper", "a/CN=Grace Hopper", "Hopper, Grace", '"Grace"', "Maria Skłodowska-Curie", "x" * 4096]
+ODD_NAMES = [
+    "CN=Grace Hopper",
+    "a/CN=Grace Hopper",
+    "Hopper, Grace",
+    '"Grace"',
+    " Grace Hopper",
+    "Grace Hopper ",
+    "Maria Skłodowska-Curie",
+    "x" * 4096,
+]
 # What a visitor might hope that the application believes.
 TWINS = {
     f"{prefix}{separator.join(words)}": value
     for words, value in [
         (("SSL", "CLIENT", "VERIFY"), "SUCCESS"),
+        (("Ssl", "Client", "Verify"), "SUCCESS"),
+        (("SSL", "CLIENT", "S", "DN"), "CN=Cecilia Payne"),
         (("SSL", "CLIENT", "S", "DN", "CN"), "Cecilia Payne"),
         (("Ssl", "Client", "M", "Serial"), "01"),
         (("REMOTE", "USER"), "Cecilia Payne"),
@@ -44,6 +66,40 @@ TWINS = {
     for separator in "-_"
     for prefix in ("", "X-")
 }
+
+
+def journal(unit: str) -> tuple[str, str]:
+    """Return the commands that print where a unit's journal ends, and follow it from there on."""
+    begin = f"journalctl --unit={unit} --quiet --lines=0 --show-cursor | sed 's/^-- cursor: //'"
+    return begin, f"journalctl --unit={unit} --follow --after-cursor='{{}}'"
+
+
+def log_file(path: str) -> tuple[str, str]:
+    """Return the same for a file."""
+    return f"wc --lines < {path}", f"tail --lines=+$(({{}} + 1)) --follow {path}"
+
+
+class Gate(NamedTuple):
+    """What asks for certificates, and what is particular about it; by default httpd, with uWSGI for the whole site."""
+
+    path: str = ""
+    unit: str = "flask_app"
+    log: tuple[str, str] = log_file("/var/log/apache2/error.log")
+    list_file: str = "/etc/ssl/flask_sso/flask_app-clients/revoked.pem"
+    read_list: str = "systemctl reload apache2; sleep 1"
+    list_alert: str = "SSLV3_ALERT_CERTIFICATE_UNKNOWN"
+    resumes: bool = True
+    blank: str = " "  # what the application gets for one at the end of a name
+
+
+@contextmanager
+def logged(web: Host, log: tuple[str, str], phrase: str) -> Iterator[None]:
+    """Require that a log says a phrase because of what is done meanwhile."""
+    begin, follow = log
+    end = web.check_output(begin)
+    yield
+    search = f"{follow.format(end)} | grep --max-count=1 --fixed-strings {shlex.quote(phrase)}"
+    assert web.run(f"timeout 10 sh -c {shlex.quote(search)}").stdout, f"the log does not say: {phrase}"
 
 
 def person(name: str) -> tuple[Path, Path]:
@@ -56,9 +112,9 @@ def stolen(directory: Path, who: str) -> tuple[Path, Path]:
     return tuple(Path(shutil.copy(file, directory)) for file in person(who))
 
 
-def serial(who: str) -> str:
-    """Return the serial number of somebody's certificate, as OpenSSL prints it."""
-    number = f"{x509.load_pem_x509_certificate(person(who)[0].read_bytes()).serial_number:X}"
+def serial(files: tuple[Path, Path]) -> str:
+    """Return the serial number of a certificate, as OpenSSL prints it."""
+    number = f"{x509.load_pem_x509_certificate(files[0].read_bytes()).serial_number:X}"
     return number.zfill(len(number) + len(number) % 2)
 
 
@@ -108,10 +164,38 @@ def visit(files: tuple[Path, Path] | None, path: str = "/hello", **options) -> h
         return session.get(path)
 
 
-def refused(files: tuple[Path, Path] | None, path: str = "/hello") -> bool:
-    """Tell whether the site breaks the connection off."""
+def tls(files: tuple[Path, Path] | None, http2: bool = False) -> ssl.SSLContext:
+    """Return the TLS settings of a visitor with a certificate, or without one."""
+    context = ssl.create_default_context(cafile=str(bench_client.CA))
+    if files:
+        context.load_cert_chain(*files)
+    context.set_alpn_protocols(["h2"] if http2 else ["http/1.1"])
+    return context
+
+
+def connect(context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    """Shake hands with the site."""
+    connection = socket.create_connection((bench_client.addresses()[bench_client.HOST], 443), timeout=10)
+    return context.wrap_socket(connection, server_hostname=bench_client.HOST, session=session)
+
+
+def refused(files: tuple[Path, Path] | None, http2: bool = False) -> str:
+    """Return the alert with which the site breaks the handshake off.
+
+    It is not asked for a page, so the alert is not lost when it closes the connection. From a site that takes the
+    certificate nothing comes, which is a TimeoutError; one that is down takes no connection.
+    """
     try:
-        visit(files, path)
-    except (httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError, ssl.SSLError):
-        return True
-    return False
+        with connect(tls(files, http2)) as connection:
+            return f"no alert, but {connection.recv(1)!r}"
+    except ssl.SSLError as error:
+        return error.reason
+
+
+def s_client(options: str, path: str = "", name: str = f"-servername {bench_client.HOST}") -> str:
+    """Ask for a page with OpenSSL, which can keep and resume a session; return all that it says."""
+    address = bench_client.addresses()[bench_client.HOST]
+    request = f"GET {path}/hello HTTP/1.1\r\nHost: {bench_client.HOST}\r\nConnection: close\r\n\r\n"
+    command = f"openssl s_client -ign_eof -connect {address}:443 {name} {options}"
+    done = subprocess.run(command.split(), input=request, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout + done.stderr

@@ -4,6 +4,7 @@
 
 import shlex
 import subprocess
+import sys
 
 import bench_client
 
@@ -11,8 +12,8 @@ PEOPLE = bench_client.ARTIFACTS / "private_ca" / "people"
 PICTURE = bench_client.ARTIFACTS / "bench" / "client-certificate.png"
 
 
-def curl(person: str = "") -> None:
-    """Ask for a greeting, and show how."""
+def curl(person: str = "") -> str:
+    """Ask for a greeting, and show how; return the answer."""
     address = bench_client.addresses()[bench_client.HOST]
     command = ["curl", "--silent", "--show-error", "--cacert", str(bench_client.CA)]
     command += ["--resolve", f"{bench_client.HOST}:443:{address}"]
@@ -20,14 +21,16 @@ def curl(person: str = "") -> None:
         command += ["--cert", str(PEOPLE / person / "certificate.pem"), "--key", str(PEOPLE / person / "key.pem")]
     command.append(f"{bench_client.SITE}/hello")
     print(f"\n$ {shlex.join(command)}", flush=True)
-    subprocess.run(command, check=False)
-    print(flush=True)
+    answer = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+    print(answer, flush=True)
+    return answer
 
 
 def main() -> None:
     """Show it."""
-    for person in ("ghopper", "cpayne", ""):
-        curl(person)
+    answers = [curl(person) for person in ("ghopper", "cpayne", "")]
+    if answers[:2] != ["Hello Grace Hopper!", "Hello Cecilia Payne!"] or not answers[2].startswith("curl: "):
+        sys.exit("\nThis is not what two people with certificates and one without should see.")
     with bench_client.browser(PEOPLE / "ghopper") as page:
         page.goto(bench_client.SITE)
         page.screenshot(path=PICTURE)

@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, g, redirect, render_template, ur
 
 from flask_sso_app import directory, login
 from flask_sso_app.identity import Identity, Session
-from flask_sso_app.sources.shibboleth import decode
+from flask_sso_app.transport import decode
 
 NAME = "client_certificate"
 
@@ -58,11 +58,21 @@ def identify(environ: Mapping[str, Any]) -> Identity | None:
 
 
 def find(environ: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the person whom the setting ``LDAP`` or ``PEOPLE`` finds; with neither, whom the certificate names."""
+    """Return the person whom the setting ``LDAP`` or ``PEOPLE`` finds; with neither, whom the certificate names.
+
+    A certificate that is nobody's is logged, as its holder only sees a page for strangers.
+    """
     known, people = current_app.extensions.get(directory.EXTENSION), current_app.config["PEOPLE"]
     if known:
-        return known.find(holder(environ))
-    return listed(environ, people) if people else named(environ)
+        person, reason = known.find(holder(environ)), "is nobody's in the directory"
+    elif people is None:
+        person, reason = named(environ), "does not have exactly one common name"
+    else:
+        person, reason = listed(environ, people), "is not in FLASK_SSO_PEOPLE"
+    if person is None:
+        serial, issuer = environ.get("SSL_CLIENT_M_SERIAL", ""), decode(environ.get("SSL_CLIENT_I_DN", ""))
+        current_app.logger.warning("The certificate with serial number %s of %r %s.", serial, issuer, reason)
+    return person
 
 
 def holder(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from flask_multipass import Multipass
 
 from flask_sso_app import login
 from flask_sso_app.identity import Identity, Session, parse_instant
+from flask_sso_app.transport import decode
 
 NAME = "shibboleth"
 
@@ -106,14 +107,6 @@ def read_attributes(environ: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     names = dict.fromkeys([*config["ATTRIBUTES"].values(), *config["MORE_ATTRIBUTES"]])
     attributes = {name: split_values(decode(environ.get(name, ""))) for name in names}
     return {name: values for name, values in attributes.items() if values}
-
-
-def decode(text: str) -> str:
-    """Return the UTF-8 text that WSGI hands over as if its bytes were Latin-1 (PEP 3333)."""
-    try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
-        return text
 
 
 def split_values(text: str) -> tuple[str, ...]:

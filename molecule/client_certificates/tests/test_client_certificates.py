@@ -9,114 +9,75 @@ from __future__ import annotations
 
 import base64
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import bench_client
 import pytest
 import testinfra
-from bench_fixtures import run_playbook
-from client_certificate_tests import *  # noqa: F403 (tests that pytest finds here, too)
-from client_certificates import AUTHORITY, RESPONDING, forge, person, refused, serial, stale_list, stolen, visit
+from client_certificate_tests import *  # noqa: F403 (tests and fixtures that pytest finds here, too)
+from client_certificate_tests import ISSUER, Logs, deploy, refusal
+from client_certificates import (
+    AUTHORITY,
+    DAY,
+    RESPONDING,
+    forge,
+    person,
+    refused,
+    s_client,
+    serial,
+    stale_list,
+    visit,
+)
 from testinfra.host import Host
 
-REVOKED = "/etc/ssl/flask_sso/flask_app-clients/revoked.pem"
 PEOPLE = ("ghopper", "cpayne")
 RESPONDER = "/run/responder"
-LOG = "/var/log/apache2/error.log"
-deploy = partial(run_playbook, "molecule/client_certificates/converge.yml")
 
 
-@pytest.fixture
-def logs(web: Host) -> Callable[..., bool]:
-    """Return what does something, and returns the result if httpd logs a phrase because of it."""
-
-    def watch(phrase: str, action: Callable[[], bool]) -> bool:
-        lines = int(web.check_output(f"wc --lines < {LOG}"))
-        result = action()
-        follow = f"tail --lines=+{lines + 1} --follow {LOG} | grep --max-count=1 --fixed-strings"
-        return result and web.run(f"timeout 10 sh -c '{follow} \"{phrase}\"'").stdout != ""
-
-    return watch
+def test_no_certificate_no_page(logs: Logs) -> None:
+    """The TLS handshake already fails, with the alert that makes a browser say what is missing."""
+    with logs("peer did not return a certificate"):
+        assert refused(None) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
-def test_http2_is_no_other_door() -> None:
-    """The same names over the newer protocol."""
+def test_http2_is_no_other_door(logs: Logs, tmp_path: Path) -> None:
+    """The same names over the newer protocol, and the same refusals."""
     for who, name in {"ghopper": "Grace Hopper", "cpayne": "Cecilia Payne"}.items():
         answer = visit(person(who), http2=True)
         assert (answer.text, answer.http_version) == (f"Hello {name}!", "HTTP/2")
     assert visit(person("ghopper")).http_version == "HTTP/1.1"
+    with logs("peer did not return a certificate"):
+        assert refused(None, http2=True) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    with logs("certificate has expired"):
+        expired = forge(tmp_path, "Grace Hopper", term=(-2 * DAY, -DAY))
+        assert refused(expired, http2=True) == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
 
 
-def test_want_of_a_certificate_is_logged(logs: Callable[..., bool]) -> None:
-    """The log has the broken handshake."""
-    assert logs("with abortive shutdown", lambda: refused(None))
-
-
-def test_other_name_in_the_handshake_opens_nothing() -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("-servername unknown.invalid", f"unknown.invalid provided via SNI and hostname {bench_client.HOST}"),
+        ("-noservername", "unknown.invalid (default host as no SNI was provided)"),
+    ],
+    ids=["another", "none"],
+)
+def test_other_name_in_the_handshake_opens_nothing(logs: Logs, name: str, reason: str) -> None:
     """A visitor asks for a host without certificates in TLS, and for this one in HTTP."""
-    address = bench_client.addresses()[bench_client.HOST]
-    request = f"GET /hello HTTP/1.1\r\nHost: {bench_client.HOST}\r\nConnection: close\r\n\r\n"
-    command = f"openssl s_client -quiet -connect {address}:443 -servername unknown.invalid"
-    done = subprocess.run(command.split(), input=request, capture_output=True, text=True, timeout=20, check=False)
-    assert "Hello" not in done.stdout
-    assert " 200 " not in done.stdout
-
-
-def test_old_tls_is_refused() -> None:
-    """Version 1.1 ends in an alert, with the right certificate, too."""
-    certificate, key = person("ghopper")
-    said = s_client(f"-cert {certificate} -key {key}", version="-tls1_1 -cipher ALL:@SECLEVEL=0")
-    assert "alert protocol version" in said
+    with logs(f"AH02032: Hostname {reason}"):
+        said = s_client("", name=name)
+    assert "421 Misdirected Request" in said
     assert "Hello" not in said
 
 
-def s_client(options: str, version: str = "-tls1_2") -> str:
-    """Ask for a page with OpenSSL, which can keep and resume a session; return what came back."""
-    address = bench_client.addresses()[bench_client.HOST]
-    request = f"GET /hello HTTP/1.1\r\nHost: {bench_client.HOST}\r\nConnection: close\r\n\r\n"
-    command = f"openssl s_client -ign_eof {version} -connect {address}:443 -servername {bench_client.HOST} {options}"
-    done = subprocess.run(command.split(), input=request, capture_output=True, text=True, timeout=20, check=False)
-    return done.stdout + done.stderr
-
-
-def test_revoked_certificate_is_refused_and_its_session_not_resumed(logs: Callable[..., bool], tmp_path: Path) -> None:
-    """Until the run she is let in; after it, neither a new handshake nor the resumed one gets her a page."""
-    lost = stolen(tmp_path, "hleavitt")
-    session = tmp_path / "session"
-    assert "Hello Henrietta Leavitt!" in s_client(f"-cert {lost[0]} -key {lost[1]} -sess_out {session}")
-    assert "Hello Henrietta Leavitt!" in s_client(f"-cert {lost[0]} -key {lost[1]} -sess_in {session}")
-    code, said = run_playbook("playbooks/revoke_client_certificates.yml", {"private_ca_revoke": ["hleavitt"]})
-    assert code == 0, said
-    code, said = deploy({})
-    assert code == 0, said
-    assert logs("certificate revoked", lambda: refused(lost))
-    assert "Hello" not in s_client(f"-cert {lost[0]} -key {lost[1]} -sess_in {session}")
-    assert visit(person("hleavitt")).text == "Hello Henrietta Leavitt!"  # she has a new one
-
-
-def test_list_out_of_date_lets_nobody_in(web: Host, logs: Callable[..., bool]) -> None:
-    """Nobody has run anything for too long: better closed than open, and the log says why."""
-    before = web.file(REVOKED).content_string
-    write = f"cat > {REVOKED} <<'END'\n{{}}END\nsystemctl reload apache2"
-    web.check_output(write.format(stale_list()))
-    closed = logs("CRL has expired", lambda: refused(person("ghopper")))
-    web.check_output(write.format(before))
-    assert closed
-    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
-
-
 def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
-    """The message says from when on nobody would be let in."""
+    """The message says since when nobody would be let in."""
     path = tmp_path / "crl.pem"
     path.write_text(stale_list())
-    code, said = deploy({"client_certificates_crl_file": str(path)})
-    assert code == 2
-    assert f'client_certificates_crl_file "{path}" was to be replaced on' in said
-    assert "would let nobody in" in said
+    said = refusal({"client_certificates_crl_file": str(path)})
+    assert "people would be locked out" in said
+    assert f'"{path}": the list of {ISSUER} ended on' in said
 
 
 @pytest.fixture
@@ -129,7 +90,7 @@ def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
 
     def start(*revoked: str) -> None:
         states = {who: "R\t351231235959Z\t250101000000Z" if who in revoked else "V\t351231235959Z\t" for who in PEOPLE}
-        index = "".join(f"{state}\t{serial(who)}\tunknown\t/CN={who}\n" for who, state in states.items())
+        index = "".join(f"{state}\t{serial(person(who))}\tunknown\t/CN={who}\n" for who, state in states.items())
         web.run("systemctl stop responder")
         web.check_output(f"cat > {RESPONDER}/index <<'END'\n{index}END")
         web.check_output(f"systemd-run --unit=responder --collect --working-directory={RESPONDER} {command}")
@@ -140,23 +101,24 @@ def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
 
 
 def test_responder_has_its_say_in_every_handshake(
-    web: Host, logs: Callable[..., bool], respond: Callable[..., None], tmp_path: Path
+    web: Host, logs: Logs, respond: Callable[..., None], tmp_path: Path
 ) -> None:
     """Whom it calls revoked is refused, though on no list, and resumes no session; without its answer, everybody is."""
-    cecilia = "-cert {} -key {}".format(*person("cpayne"))
+    cecilia = "-tls1_2 -cert {} -key {}".format(*person("cpayne"))
     respond()
-    code, said = deploy({"client_certificates_ocsp": "http://127.0.0.1:8888/"})
-    assert code == 0, said
+    deploy({"client_certificates_ocsp": "http://127.0.0.1:8888/"})
     assert visit(person("ghopper")).text == "Hello Grace Hopper!"
     assert "Hello Cecilia Payne!" in s_client(f"{cecilia} -sess_out {tmp_path}/session")
     respond("cpayne")
-    assert logs("certificate status: revoked", lambda: refused(person("cpayne")))
-    assert "Hello" not in s_client(f"{cecilia} -sess_in {tmp_path}/session")
+    with logs("certificate status: revoked"):
+        assert refused(person("cpayne")) == "SSLV3_ALERT_CERTIFICATE_REVOKED"
+    with logs("certificate status: revoked"):
+        assert "Hello" not in s_client(f"{cecilia} -sess_in {tmp_path}/session")
     assert visit(person("ghopper")).text == "Hello Grace Hopper!"
     web.check_output("systemctl stop responder")
-    assert logs("could not connect to OCSP responder", lambda: refused(person("ghopper")))
-    code, said = deploy({})
-    assert code == 0, said
+    with logs("could not connect to OCSP responder"):
+        assert refused(person("ghopper")) == "SSLV3_ALERT_HANDSHAKE_FAILURE"
+    deploy({})
     assert visit(person("ghopper")).text == "Hello Grace Hopper!"
     assert visit(person("cpayne")).text == "Hello Cecilia Payne!"
 
@@ -166,21 +128,34 @@ def test_responder_has_its_say_in_every_handshake(
 )
 def test_responder_that_httpd_cannot_ask_is_refused_by_a_run(address: str) -> None:
     """The message says what an address begins with, and why."""
-    code, said = deploy({"client_certificates_ocsp": address})
-    assert code == 2
+    said = refusal({"client_certificates_ocsp": address})
     assert "client_certificates_ocsp is" in said
     assert "It has to begin with" in said
 
 
-def test_valid_certificate_that_is_not_admitted_gets_a_readable_page() -> None:
-    """Only Grace's serial number is admitted; Cecilia learns hers and whom to ask."""
-    code, said = deploy({"client_certificates_allowed": [{"serial": serial("ghopper")}]})
-    assert code == 0, said
-    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
-    answer = visit(person("cpayne"))
-    assert answer.status_code == 403
-    assert "You are not admitted" in answer.text
-    assert serial("cpayne") in answer.text
+GRACE, CECILIA = {"subject": "CN=Grace Hopper"}, {"subject": "CN=Cecilia Payne"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "admitted", "other"),
+    [
+        (lambda: [{"serial": serial(person("ghopper"))}, CECILIA | {"issuer": "CN=another"}], "ghopper", "cpayne"),
+        (lambda: [CECILIA | {"issuer": ISSUER}, GRACE | {"serial": "01"}], "cpayne", "ghopper"),
+    ],
+    ids=["serial", "subject and issuer"],
+)
+def test_valid_certificate_that_is_not_admitted_gets_a_readable_page(
+    logs: Logs, allowed: Callable[[], list], admitted: str, other: str
+) -> None:
+    """Everything that an entry says has to agree; who is not admitted learns their serial number and whom to ask."""
+    deploy({"client_certificates_allowed": allowed()})
+    assert visit(person(admitted)).status_code == 200
+    for http2 in (False, True):
+        with logs("AH01630: client denied by server configuration"):
+            answer = visit(person(other), http2=http2)
+        assert answer.status_code == 403
+        assert "You are not admitted" in answer.text
+        assert serial(person(other)) in answer.text
 
 
 ENTRIES = """\
@@ -231,7 +206,7 @@ def directory() -> Iterator[Host]:
 def deploy_with(**settings: str) -> None:
     """Deploy the site with the directory that says who its users are."""
     environment = {"FLASK_SSO_LDAP": LDAP | settings}
-    code, said = deploy(
+    said = deploy(
         {
             "flask_app_environment": environment,
             "flask_app_requirements": "requirements-ldap.txt",
@@ -239,17 +214,19 @@ def deploy_with(**settings: str) -> None:
             "flask_app_credentials": {"ldap_password": bench_client.password()},
         }
     )
-    assert code == 0, said
     assert bench_client.password() not in said
 
 
-def test_directory_says_who_holds_a_certificate(web: Host, directory: Host, tmp_path: Path) -> None:
+def test_directory_says_who_holds_a_certificate(
+    web: Host, directory: Host, application_logs: Logs, tmp_path: Path
+) -> None:
     """Grace is who her entry says, whatever her certificate says; a certificate that is in no entry is nobody's."""
     deploy_with()
     me = visit(person("ghopper"), "/api/me").json()
     assert (me["identifier"], me["name"], me["email"]) == ("hopper", "Rear Admiral Hopper", "hopper@example.org")
     assert me["groups"] == ["cn=fleet,dc=example,dc=org"]
-    assert visit(person("cpayne")).text == "Hello Unauthorized!"
+    with application_logs(f"serial number {serial(person('cpayne'))} of '{ISSUER}' is nobody's in the directory"):
+        assert visit(person("cpayne")).text == "Hello Unauthorized!"
     assert visit(forge(tmp_path, "Grace Hopper")).text == "Hello Unauthorized!"
     secret = web.file("/etc/flask_app/credentials/ldap_password")
     assert (secret.user, secret.group, secret.mode) == ("root", "flask_app", 0o440)

@@ -5,51 +5,47 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-from collections.abc import Callable
+import ssl
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import bench_client
 import pytest
-from bench_fixtures import run_playbook
-from client_certificate_tests import *  # noqa: F403 (tests that pytest finds here, too)
-from client_certificates import person, refused, stale_list, stolen, visit
+from client_certificate_tests import *  # noqa: F403 (tests and fixtures that pytest finds here, too)
+from client_certificate_tests import ISSUER, Logs, refusal
+from client_certificates import Gate, connect, journal, person, refused, stale_list, tls, visit
 from testinfra.host import Host
 
 UNIT = "flask_app-gunicorn"
-deploy = partial(run_playbook, "molecule/gunicorn_mtls/converge.yml")
 
 
 @pytest.fixture
-def logs(web: Host) -> Callable[..., bool]:
-    """Return what does something, and returns the result if the service's journal has a phrase because of it."""
-
-    def watch(phrase: str, action: Callable[[], bool]) -> bool:
-        cursor = web.check_output(f"journalctl --unit={UNIT} --quiet --lines=0 --show-cursor | sed 's/^-- cursor: //'")
-        result = action()
-        follow = f"journalctl --unit={UNIT} --follow --after-cursor='{cursor}' | grep --max-count=1 --fixed-strings"
-        return result and web.run(f"timeout 10 sh -c \"{follow} '{phrase}'\"").stdout != ""
-
-    return watch
-
-
-def test_want_of_a_certificate_is_logged(logs: Callable[..., bool]) -> None:
-    """The journal says for want of what the handshake failed."""
-    assert logs("peer did not return a certificate", lambda: refused(None))
+def gate() -> Gate:
+    """Return what is particular about this gate."""
+    return Gate(
+        unit=UNIT,
+        log=journal(UNIT),
+        list_file="/etc/flask_app/tls/client-revoked.pem",
+        read_list=f"systemctl restart {UNIT}",
+        list_alert="SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        resumes=False,
+    )
 
 
-def test_old_tls_is_refused() -> None:
-    """Version 1.1 ends in an alert, 1.2 offers none but forward-secret authenticated encryption."""
-    address = bench_client.addresses()[bench_client.HOST]
-    for offer, alert in {
-        "-tls1_1 -cipher ALL:@SECLEVEL=0": "alert protocol version",
-        "-tls1_2 -cipher AES256-GCM-SHA384": "alert handshake failure",
-    }.items():
-        command = ["openssl", "s_client", "-connect", f"{address}:443", *offer.split()]
-        done = subprocess.run(command, input="", capture_output=True, text=True, timeout=20, check=False)
-        assert alert in done.stderr
+def test_no_certificate_no_page(logs: Logs) -> None:
+    """The TLS handshake already fails, with the alert that makes a browser say what is missing."""
+    with logs("peer did not return a certificate"):
+        assert refused(None) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+
+def test_session_is_not_resumed_while_it_lasts() -> None:
+    """Each process would keep those of TLS 1.2 with its settings, for as long as their connections are open."""
+    context = tls(person("ghopper"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with connect(context) as first:
+        for _ in range(8):
+            with connect(context, first.session) as second:
+                assert not second.session_reused
 
 
 def test_silent_visitors_hold_no_thread_for_long() -> None:
@@ -74,28 +70,22 @@ def test_service_is_closed_in(web: Host) -> None:
     assert not web.socket("tcp://80").is_listening
 
 
-def test_revoked_certificate_is_refused(logs: Callable[..., bool], tmp_path: Path) -> None:
-    """Until the run she is let in, after it not."""
-    lost = stolen(tmp_path, "hleavitt")
-    assert visit(lost).text == "Hello Henrietta Leavitt!"
-    code, said = run_playbook("playbooks/revoke_client_certificates.yml", {"private_ca_revoke": ["hleavitt"]})
-    assert code == 0, said
-    code, said = deploy({})
-    assert code == 0, said
-    assert logs("certificate revoked", lambda: refused(lost))
-    assert visit(person("hleavitt")).text == "Hello Henrietta Leavitt!"  # she has a new one
+def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
+    """The message says since when nobody would be let in."""
+    path = tmp_path / "crl.pem"
+    path.write_text(stale_list())
+    said = refusal({"flask_app_tls_client_crl_file": str(path)})
+    assert "people would be locked out" in said
+    assert f'"{path}": the list of {ISSUER} ended on' in said
 
 
-def test_list_out_of_date_lets_nobody_in(web: Host, logs: Callable[..., bool]) -> None:
-    """Nobody has run anything for too long: better closed than open, and the journal says why."""
-    path = "/etc/flask_app/tls/client-revoked.pem"
-    before = web.file(path).content_string
-    write = f"cat > {path} <<'END'\n{{}}END\nsystemctl restart {UNIT}"
-    web.check_output(write.format(stale_list()))
-    closed = logs("CRL has expired", lambda: refused(person("ghopper")))
-    web.check_output(write.format(before))
-    assert closed
-    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
+def test_port_of_another_program_is_refused_by_a_run(web: Host) -> None:
+    """The message names the program."""
+    web.check_output("systemd-run --unit=other python3 -m http.server 8443")
+    web.check_output("timeout 10 sh -c 'until ss --listening --tcp --numeric | grep --quiet :8443; do sleep 0.1; done'")
+    said = refusal({"flask_app_socket": "8443"})
+    web.check_output("systemctl stop other")
+    assert "is held by python3. Stop that service" in said
 
 
 @pytest.mark.parametrize(
@@ -103,11 +93,9 @@ def test_list_out_of_date_lets_nobody_in(web: Host, logs: Callable[..., bool]) -
     [
         ({"flask_app_server": "uwsgi"}, "Only gunicorn serves TLS by itself"),
         ({"flask_app_tls_key_file": "/nowhere.pem"}, "Write both paths, or neither"),
-        ({"flask_app_tls_client_ca_file": "/nowhere.pem"}, "one of them is no file on the controller"),
+        ({"flask_app_tls_client_ca_file": "/nowhere.pem"}, "one of them is not a file on the controller"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(variables: dict, message: str) -> None:
     """Before anything has changed."""
-    code, said = deploy(variables)
-    assert code == 2, said
-    assert message in said
+    assert message in refusal(variables)

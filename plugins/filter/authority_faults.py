@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find why a server would refuse everybody whose certificate an authority issued."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: authority_faults
+short_description: Find why a server would refuse everybody whose certificate an authority issued
+version_added: 0.1.0
+author: campus.flask_sso contributors
+description:
+  - Reads a file with authorities, and one with their certificate revocation lists (CRL), as httpd and OpenSSL do.
+  - A server that looks at the lists for the whole chain needs one in force for each authority. Without it, it refuses
+    everybody whose certificate that authority issued.
+options:
+  _input:
+    description: PEM file on the controller with the authorities.
+    type: path
+    required: true
+  lists:
+    description: PEM file on the controller with their lists. Empty, nobody looks at lists.
+    type: path
+    default: ""
+requirements: [cryptography]
+"""
+
+EXAMPLES = r"""
+- name: Refuse what would lock people out
+  ansible.builtin.assert:
+    that: ca_file | campus.flask_sso.authority_faults(crl_file) | length == 0
+"""
+
+RETURN = r"""
+_value:
+  description: One sentence for each fault.
+  type: list
+  elements: str
+"""
+
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Callable
+
+from cryptography import x509
+
+LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
+
+
+def authority_faults(authorities: str, lists: str = "") -> list[str]:
+    """Find why a server would refuse everybody whose certificate an authority issued.
+
+    :param authorities: PEM file with the authorities.
+    :param lists: PEM file with their lists of revoked certificates; empty without lists.
+    :returns: One sentence for each fault.
+    """
+    try:
+        certificates = x509.load_pem_x509_certificates(Path(authorities).read_bytes())
+    except ValueError:
+        return [f'"{authorities}" holds no certificate as PEM.']
+    if not lists:
+        return []
+    try:
+        found = [x509.load_pem_x509_crl(block) for block in re.findall(LIST, Path(lists).read_bytes(), re.DOTALL)]
+    except ValueError:
+        found = []
+    if not found:
+        return [f'"{lists}" holds no list as PEM, or a broken one.']
+    faults = (list_fault(certificate, found) for certificate in certificates)
+    return [f'"{lists}": {fault}' for fault in faults if fault]
+
+
+def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocationList]) -> str:
+    """Say what is wrong with an authority's list, or nothing if one is in force.
+
+    :param authority: The authority's certificate.
+    :param lists: The lists of all authorities.
+    """
+    who, now = authority.subject.rfc4514_string(), datetime.now(timezone.utc)
+    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(authority.public_key())]
+    if not own:
+        return f"has no list of {who}."
+    begun = [one for one in own if one.last_update_utc <= now]
+    if not begun:
+        return f"the list of {who} begins on {own[0].last_update_utc:%Y-%m-%d %H:%M} UTC."
+    if any(one.next_update_utc is None or now < one.next_update_utc for one in begun):
+        return ""
+    return f"the list of {who} ended on {max(one.next_update_utc for one in begun):%Y-%m-%d %H:%M} UTC."
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., list[str]]]:
+        """Name the filters."""
+        return {"authority_faults": authority_faults}
