@@ -4,7 +4,7 @@
 VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
-# They take longest, so they begin first.
+# The scenarios that take longest begin first.
 SLOW := swap metadata_trust client_certificates certificates refusals reuse key_rotation
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -30,6 +30,7 @@ demo-client-certificates: tools ## the same for people with a client certificate
 	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
 	python molecule/shared/demo_client_certificates.py
 
+# Its lines go through a pipe; they are easier to read, and to search, when they are not broken at 80 columns.
 test: export COLUMNS := 200
 test: tools ## run everything: linters, unit tests, every scenario, two at a time
 	$(BENCH) docker images browser
@@ -65,14 +66,14 @@ down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
 
 clean: ## remove the tools and everything that runs left behind
-	rm -rf $(VENV) .ansible .cache artifacts*
+	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts*
 
 tools: $(VENV)/complete
 
-$(VENV)/complete: requirements.txt app/requirements.txt app/requirements-dev.txt
+$(VENV)/complete: $(wildcard requirements*.txt app/requirements*.txt)
 	@python3 -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; python3 here is " + sys.version)'
 	@python3 -c 'import ensurepip' || { echo 'Python has no venv: install it (Debian package python3-venv)'; exit 1; }
 	@echo 'Installing the tools into $(VENV)'
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -r app/requirements-dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

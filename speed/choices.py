@@ -7,6 +7,7 @@ Prints a table in Markdown. Destroys the bench, and leaves the last choice runni
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -42,17 +43,17 @@ def memory() -> float:
 
 def deploy(way_in: str, server: str) -> float:
     """Change the site over; return the seconds that takes."""
-    # The load comes from another host than the log-in.
+    # The load comes from another host than the login.
     variables = {"flask_sso_way_in": way_in, "flask_sso_app_server": server}
     variables["shibboleth_sp_session_bound_to_address"] = False
     if way_in == "client_certificates":
         variables["private_ca_people"] = PEOPLE
-    options = [option for name, value in variables.items() for option in ("-e", measure.json.dumps({name: value}))]
+    options = [option for name, value in variables.items() for option in ("-e", json.dumps({name: value}))]
     return measure.seconds(measure.run, "ansible-playbook", "-i", "inventories/bench", "site.yml", *options)
 
 
 def load(way_in: str) -> tuple[float, float]:
-    """Return requests/s of the first page for a stranger and of the profile for somebody who is known."""
+    """Return requests/s of ``/healthz`` for a stranger and of the profile for somebody who is known."""
     if way_in == "client_certificates":
         files = "".join(path.read_text() for path in client_certificates.person("ghopper"))
         measure.run("docker", "exec", measure.SSO, "sh", "-c", f"cat > {CERTIFICATE} <<'END'\n{files}END")

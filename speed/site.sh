@@ -16,8 +16,9 @@ readonly here site=flask_app host=flask.example.org metadata=https://auth.cern.c
 
 if [[ $1 == collect ]]; then
     tar --create --absolute-names --exclude __pycache__ --file speed-files.tar \
-        /etc/apache2/{flask_sso,mods-enabled,ports.conf,sites-enabled} "/etc/$site"/{environment,uwsgi.ini} /etc/shibboleth/{attribute-map,protocols,security-policy,shibboleth2}.xml \
-        "/etc/systemd/system/$site".{service,socket} /etc/systemd/system/shibd.service.d "/srv/$site/releases"/*/{app,uwsgi.txt}
+        /etc/apache2/{flask_sso,mods-enabled,ports.conf,sites-enabled} "/etc/$site"/{environment,uwsgi.ini} \
+        /etc/shibboleth/{attribute-map,attribute-policy,protocols,security-policy,shibboleth2}.xml /etc/shibboleth/{access-denied,missing-attributes}.html \
+        "/etc/systemd/system/$site".{service,socket} /etc/systemd/system/shibd.service.d "/srv/$site/releases"/*/{app,server.txt}
     exit
 fi
 
@@ -42,7 +43,7 @@ echo Application
 release=$(dirname "$(sed --quiet 's/^chdir = //p' "/etc/$site/uwsgi.ini")")
 cd "$release"
 owner python3 -m venv venv
-for requirements in uwsgi.txt app/requirements.txt; do
+for requirements in server.txt app/requirements.txt; do
     owner venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
 done
 owner python3 -m compileall -q app
@@ -52,7 +53,7 @@ openssl rand -hex 32 | install --group "$site" --mode 0440 /dev/stdin "/etc/$sit
 echo Module
 build=$(mktemp --directory)
 cd "$build"
-"$release/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --requirement "$release/uwsgi.txt"
+"$release/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --requirement "$release/server.txt"
 tar --extract --strip-components 1 --file uwsgi-*.tar.gz
 cd apache2
 sed --in-place "/ptr = buf = apr_palloc(r->pool, headerlen);/e cat $here/packet_bounds.c" mod_proxy_uwsgi.c
@@ -62,10 +63,12 @@ rm --recursive "$build"
 
 echo Keys and metadata
 install --directory --mode 0700 "/etc/ssl/flask_sso/$site"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj "/CN=$host" -keyout "/etc/ssl/flask_sso/$site/key.pem" \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj "/CN=$host" -keyout "/etc/ssl/flask_sso/$site/private_ca-key.pem" \
     -out "/etc/ssl/flask_sso/$site/certificate.pem" 2>/dev/null
+install --directory /etc/shibboleth/keys/1
+ln --symbolic 1 /etc/shibboleth/keys/active
 for use in signing encrypt; do
-    shib-keygen -u _shibd -g _shibd -n "sp-$use" -h "$host" -e "https://$host/Shibboleth.sso" >/dev/null 2>&1
+    shib-keygen -o /etc/shibboleth/keys/1 -u _shibd -g _shibd -n "sp-$use" -h "$host" -e "https://$host/Shibboleth.sso" >/dev/null 2>&1
 done
 curl --silent --show-error --fail --output /etc/shibboleth/idp-metadata.xml "$metadata"
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep each role's README and defaults in step with its argument specification, the one home of prose about variables.
 
-Without arguments, write the tables of every README. With --check, write nothing and fail where they differ. Either way,
-fail where an argument specification, the role's defaults and its entry points disagree.
+Without arguments, write the tables of every README, and in docs/variables.md that of the variables that roles share.
+With --check, write nothing and fail where they differ. Either way, fail where an argument specification, the role's
+defaults and its entry points disagree.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
     wrong += [f"{name} has a default, but no specification" for name in defaults if name not in options]
     optional = [name for name, option in options.items() if not option.get("required")]
     wrong += [f"{name} is specified, but has no default" for name in optional if name not in defaults]
+    if sorted(defaults) == sorted(optional) and list(defaults) != optional:
+        wrong.append("defaults/main.yml has another order than meta/argument_specs.yml")
     for entry, spec in specs.items():
         for name, option in spec["options"].items():
             wrong += [f"{name} has no {key} in {entry}" for key in ("type", "description") if key not in option]
@@ -107,13 +110,57 @@ def reference(specs: dict) -> str:
     options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
     entries = []
     for entry, spec in specs.items():
-        names = ", ".join(f"`{name}`" for name in spec["options"]) or "none"
-        reads = "all" if options and spec["options"] == options else names
+        absent = [name for name in options if name not in spec["options"]]
+        reads = "all" if not absent else "all but " if len(absent) < len(spec["options"]) else ""
+        named = absent if reads else list(spec["options"])
+        reads += ", ".join(f"`{name}`" for name in named) if spec["options"] else "none"
         entries.append((f"`{entry}`", f"{spec['short_description']}.", reads))
     parts = ["## Entry points", table(("Entry point", "What it does", "Variables"), *entries)]
     if options:
         parts += ["## Variables", table(("Variable", "Type", "Default", "Meaning"), *variables(options))]
     return "\n\n".join([BEGIN, *parts, END])
+
+
+def shared(roles: dict[Path, dict]) -> str:
+    """Write the table of variables that are the default of roles' own.
+
+    :param roles: Entry points of each role with their specifications.
+    :returns: Markdown, between its markers.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for role, specs in roles.items():
+        options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
+        for name, default in load(role / "defaults/main.yml").items():
+            if only := re.match(r"\{\{ (flask_sso_\w+) \| default\(.*\) \}\}$", str(default)):
+                link = f"[`{name}`](../roles/{role.name}/README.md)"
+                found.setdefault(only[1], {})[link] = options[name]["description"]
+    lines = []
+    for variable, links in sorted(found.items()):
+        namesake = next((link for link in links if variable.removeprefix("flask_sso") + "`" in link), next(iter(links)))
+        lines.append((f"`{variable}`", ", ".join(links), links[namesake]))
+    return "\n\n".join([BEGIN, table(("Variable", "Default of", "Meaning"), *lines), END])
+
+
+def rewritten(path: Path, fresh: str, check: bool) -> list[str]:
+    """Put what is generated between the markers of a file.
+
+    :param path: The file; it may be missing.
+    :param fresh: Markdown, between its markers.
+    :param check: Whether to write nothing.
+    :returns: What is wrong, one sentence each.
+    """
+    name = path.relative_to(ROOT)
+    text = path.read_text("utf-8") if path.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        return [f"{name} lacks the markers that its tables go between"]
+    if before + fresh + after == text:
+        return []
+    if check:
+        return [f"{name} is not what tools/role_docs.py makes; run it"]
+    path.write_text(before + fresh + after, "utf-8")
+    return []
 
 
 def main() -> int:
@@ -125,23 +172,15 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a README would change")
     check = parser.parse_args().check
     called, wrong = calls()
-    for role in sorted(path.parent for path in ROOT.glob("roles/*/tasks")):
-        specs = load(role / "meta/argument_specs.yml").get("argument_specs", {})
-        disagreeing = disagreements(role, specs, called)
-        if disagreeing:
-            wrong += disagreeing
-            continue
-        readme = role / "README.md"
-        text = readme.read_text("utf-8") if readme.exists() else ""
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        fresh = before + reference(specs) + after
-        if not (begin and end):
-            wrong.append(f"{role.name}: README.md lacks the markers that its tables go between")
-        elif fresh != text and check:
-            wrong.append(f"{role.name}: README.md is not what tools/role_docs.py makes; run it")
-        elif fresh != text:
-            readme.write_text(fresh, "utf-8")
+    roles = {
+        role: load(role / "meta/argument_specs.yml").get("argument_specs", {})
+        for role in sorted(path.parent for path in ROOT.glob("roles/*/tasks"))
+    }
+    wrong += [sentence for role, specs in roles.items() for sentence in disagreements(role, specs, called)]
+    if not wrong:
+        for role, specs in roles.items():
+            wrong += rewritten(role / "README.md", reference(specs), check)
+        wrong += rewritten(ROOT / "docs/variables.md", shared(roles), check)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return 1 if wrong else 0
 

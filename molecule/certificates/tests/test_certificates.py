@@ -218,7 +218,7 @@ def test_renewed_certificate_takes_effect_by_itself(web):
     """Pebble's certificates last 90 seconds; in the last third httpd renews, and visitors get the new one."""
     first = served()
     left = (first.not_valid_after_utc - datetime.now(UTC)).total_seconds()
-    assert left < 100, "this is no certificate of Pebble"
+    assert left < 100, "this is not a certificate of Pebble"
     time.sleep(max(0, left - 25))
     with undisturbed():
         web.check_output("systemctl reload apache2")  # httpd looks at once instead of twice a day

@@ -89,7 +89,7 @@ def test_headers_add_nothing_to_a_session(visitor: httpx.Client) -> None:
 
 
 def test_session_cookie_cannot_be_guessed_or_doubled(visitor: httpx.Client) -> None:
-    """Garbage is no session; beside a true cookie it makes nobody else of its owner."""
+    """Garbage is not a session; beside a true cookie it makes nobody else of its owner."""
     bench_client.saml_login(visitor, "/login", "enoether")
     name, value = next(item for item in visitor.cookies.items() if item[0].startswith("_shibsession_"))
     with bench_client.client() as stranger:

@@ -19,7 +19,7 @@ def test_configuration_is_valid_and_free_of_warnings(web: Host) -> None:
 
 
 def test_only_needed_modules_are_loaded(web: Host) -> None:
-    """Each module is a door less or a door more."""
+    """Each module adds attack surface."""
     loaded = re.findall(r"^ (\w+) \(", web.check_output("apache2ctl -M"), re.MULTILINE)
     assert {name.removesuffix("_module") for name in loaded} == STATIC | BASE | SIGN_ON | PROXY
 

@@ -56,7 +56,7 @@ def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> N
 def test_application_shows_what_the_identity_provider_says(
     visitor: httpx.Client, user: str, name: str, email: str, groups: list[str]
 ) -> None:
-    """Whatever is in the assertion arrives unharmed, and whatever is not in it is no error."""
+    """Whatever is in the assertion arrives unharmed, and whatever is not in it is not an error."""
     page, _ = bench_client.saml_login(visitor, "/login", user)
     text = lxml.html.fromstring(page.content).text_content()
     assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/")

@@ -13,7 +13,7 @@ CERN = "https://auth.cern.ch/auth/realms/cern"
 
 
 def choose(visitor: httpx.Client, provider: str) -> httpx.Response:
-    """Go to the log-in, choose an identity provider at the discovery service and return the page after that."""
+    """Go to the login, choose an identity provider at the discovery service and return the page after that."""
     page = visitor.get("/login")
     assert page.url.host == federation.NAME
     return bench_client.submit_form(visitor, page, idpentityid=provider)

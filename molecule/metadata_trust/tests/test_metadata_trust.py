@@ -194,5 +194,5 @@ def test_large_metadata_does_not_slow_a_run_that_changes_nothing(run_site, tmp_p
         code, said = run_site(variables)
         seconds[name] = processor_seconds() - start
         assert "changed=0" in said, said
-    assert seconds["copied"] < seconds["small"] + 3, seconds
-    assert seconds["followed"] < seconds["small"] + 2, seconds
+    assert seconds["copied"] < seconds["small"] + 7, seconds
+    assert seconds["followed"] < seconds["small"] + 3, seconds

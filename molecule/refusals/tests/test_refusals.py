@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input is refused on a virgin host, naming the variable, the value and the remedy, and nothing changes."""
+"""Bad input is refused on a fresh host, naming the variable, the value and the remedy, and nothing changes."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ CASES = {
     ),
     "no certificate file": (
         PROVIDED | {"apache_ssl_certificate_file": "{files}/none.pem"},
-        ['apache_ssl_certificate_file "{files}/none.pem"', "no file on the controller", "Write the paths"],
+        ['apache_ssl_certificate_file "{files}/none.pem"', "not a file on the controller", "Write the paths"],
     ),
     "no chain file": (
         PROVIDED | {"apache_ssl_chain_file": "{files}/none.pem"},
@@ -182,7 +182,7 @@ CASES = {
     ),
     "an ACME authority without a contact": (
         ACME | {"apache_ssl_acme_contact": ""},
-        ['apache_ssl_acme_contact is ""', "a mail address that the authority may warn"],
+        ['apache_ssl_acme_contact is ""', "an email address that the authority may warn"],
     ),
     "an ACME authority over plain HTTP": (
         ACME | {"apache_ssl_acme_directory": "http://acme.example.org/dir"},
@@ -202,7 +202,7 @@ CASES = {
     ),
     "no directory of the application": (
         {"flask_sso_app_source": "/no/such/directory"},
-        ['flask_app_source is "/no/such/directory"', "no directory on the controller", "Write the path"],
+        ['flask_app_source is "/no/such/directory"', "not a directory on the controller", "Write the path"],
     ),
     "an application without requirements": (
         {"flask_sso_app_source": "{files}/app"},
@@ -220,9 +220,9 @@ CASES = {
         {"flask_app_credentials": {"../environment": "hunter2"}},
         ["flask_app_credentials has something else than secrets by name", '"ldap_password: ..."'],
     ),
-    "a credential in the place of the role's own": (
+    "a secret key that can be guessed": (
         {"flask_app_credentials": {"secret_key": "hunter2"}},
-        ["flask_app_credentials has something else", "The role makes"],
+        ["secret_key of fewer than 32 characters", "openssl rand -hex 32"],
     ),
     "uWSGI's customary port": (
         {"uwsgi_proxy_backend": "127.0.0.1:3031"},
@@ -234,7 +234,7 @@ CASES = {
     ),
     "an unknown profile": (
         {"flask_sso_profile": "atlantis"},
-        ['shibboleth_sp_profile is "atlantis"', 'Write "cern", "generic"'],
+        ['shibboleth_sp_profile is "atlantis"', '"federation", "cern_adfs_names" or the path'],
     ),
     "no entityID": (
         {"flask_sso_profile": "generic"},
@@ -246,7 +246,7 @@ CASES = {
     ),
     "no metadata file": (
         {"flask_sso_idp_metadata_file": "/no/such/file.xml"},
-        ['shibboleth_sp_idp_metadata_file is "/no/such/file.xml"', "no file on the controller", "Write"],
+        ['shibboleth_sp_idp_metadata_file is "/no/such/file.xml"', "not a file on the controller", "Write"],
     ),
     "metadata over plain HTTP": (
         FETCHED | {"flask_sso_idp_metadata_url": "http://auth.cern.ch/metadata"},
@@ -270,7 +270,7 @@ CASES = {
     ),
     "no certificate of the federation": (
         {"flask_sso_metadata_certificate_file": "/no/such/file.pem"},
-        ['shibboleth_sp_metadata_certificate_file is "/no/such/file.pem"', "no file on the controller"],
+        ['shibboleth_sp_metadata_certificate_file is "/no/such/file.pem"', "not a file on the controller"],
     ),
     "a fingerprint that is none": (
         {"flask_sso_idp_keys": ["SHA256:Zm9v"]},
@@ -288,13 +288,17 @@ CASES = {
         {"flask_sso_idp_metadata_file": "{files}/empty.xml"},
         ['shibboleth_sp_idp_metadata_file "{files}/empty.xml" is not XML', "Check"],
     ),
-    "XML that is no metadata": (
+    "XML that is not metadata": (
         {"flask_sso_idp_metadata_file": "{files}/note.xml"},
         ['shibboleth_sp_idp_metadata_file "{files}/note.xml"', "begins with <note>", "EntityDescriptor"],
     ),
     "metadata of a service provider": (
         {"flask_sso_idp_metadata_file": "{files}/sp.xml"},
-        ['shibboleth_sp_idp_metadata_file "{files}/sp.xml"', "no SAML 2 identity provider", "service provider?"],
+        [
+            'shibboleth_sp_idp_metadata_file "{files}/sp.xml"',
+            "no SAML 2 identity provider",
+            "perhaps it is the metadata of a service provider",
+        ],
     ),
     "metadata of another identity provider": (
         {"flask_sso_idp_metadata_file": "{files}/other.xml"},
