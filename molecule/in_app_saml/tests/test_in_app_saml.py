@@ -321,7 +321,7 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
             [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
             "Without mod_shib nobody applies these rules",
         ),
-        ("shibboleth_sp_attributes", [{"id": "eppn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
+        ("shibboleth_sp_attributes", [{"id": "upn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
         ("shibboleth_sp_unsolicited_login", True, "takes answers to its own questions alone"),
         ("flask_sso_idp_keys", ["ab:" * 31 + "ab"], "add it to shibboleth_sp_idp_keys"),
     ],
