@@ -6,8 +6,57 @@ from __future__ import annotations
 
 import socket
 import ssl
-from http.client import HTTPConnection, HTTPSConnection
-from urllib.parse import urlsplit
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from urllib.parse import unquote, urlsplit
+
+
+def uwsgi_packet(url):
+    """Write a request for a page in the uwsgi protocol: a header of four bytes, then names and values with their sizes.
+
+    :param urllib.parse.SplitResult url: Address of the page.
+    :returns: The packet, as bytes.
+    """
+    variables = {
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": url.path + (f"?{url.query}" if url.query else ""),
+        "PATH_INFO": unquote(url.path),
+        "QUERY_STRING": url.query,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": url.hostname,
+        "SERVER_PORT": str(url.port or {"http": 80, "https": 443}[url.scheme]),
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": url.netloc,
+        "HTTPS": "on" if url.scheme == "https" else "",
+    }
+    parts = [part.encode("utf-8") for pair in variables.items() for part in pair]
+    body = b"".join(len(part).to_bytes(2, "little") + part for part in parts)
+    return b"\0" + len(body).to_bytes(2, "little") + b"\0" + body
+
+
+def ask_server(path, protocol, address, timeout):
+    """Ask the server of an application for a page, through its Unix socket, as httpd does.
+
+    :param str path: The socket.
+    :param str protocol: What the server speaks, ``uwsgi`` or ``http``.
+    :param str address: URL of the page, by the site's own name.
+    :param float timeout: Seconds to wait for each step of the answer.
+    :returns: http.client.HTTPResponse whose body was not read yet; who is done with it closes it.
+    :raises OSError: if nothing listens, or the answer does not come in time.
+    :raises http.client.HTTPException: if the answer is not HTTP, or there is none.
+    """
+    url = urlsplit(address)
+    url = url._replace(path=url.path or "/")
+    headers = {"Host": url.netloc, "X-Forwarded-Proto": url.scheme, "Connection": "close"}
+    lines = [f"GET {url._replace(scheme='', netloc='', fragment='').geturl()} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    request = uwsgi_packet(url) if protocol == "uwsgi" else "\r\n".join([*lines, "", ""]).encode("ascii")
+    with socket.socket(socket.AF_UNIX) as connection:  # the answer keeps the connection open
+        connection.settimeout(timeout)
+        connection.connect(path)
+        connection.sendall(request)
+        answer = HTTPResponse(connection, method="GET")
+        answer.begin()
+        return answer
 
 
 def ask(address, timeout):

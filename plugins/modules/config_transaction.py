@@ -98,6 +98,9 @@ options:
         type: list
         elements: str
         required: true
+      title:
+        description: What the command is called in messages, where it is too long to be shown.
+        type: str
       reject:
         description: A regular expression. Output that it matches fails the check although the command returned 0.
         type: str
@@ -118,12 +121,34 @@ options:
     type: list
     elements: str
     default: []
+  standby:
+    description:
+      - Unit that serves on the same O(sockets) while a running O(unit) is restarted. It starts first, with the new
+        files, so that the old processes can finish their requests while others are served. If it cannot start, O(unit)
+        is not restarted.
+    type: str
   probe:
     description:
-      - Address that this host serves by means of the files. If it answers before they are activated, and afterwards
-        does not, or with a server error (500 or above), they are taken back as if the unit could not run with them.
-    type: str
-    default: ""
+      - A page that the files serve. If it is answered before they are activated, and afterwards not, or with a server
+        error (500 or above), the files are rolled back as if the unit could not run with them.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - Address of the page, by the site's own name. The loopback address is asked for it. Empty, nothing is asked.
+        type: str
+        required: true
+      socket:
+        description:
+          - Unix socket of the server that answers, which is asked instead of the web server before it. Before
+            it exists, the web server is asked.
+        type: path
+        default: ""
+      protocol:
+        description: What the server at O(probe.socket) speaks.
+        type: str
+        choices: [uwsgi, http]
+        default: http
   journal_directory:
     description: Where journals are kept.
     type: path
@@ -173,11 +198,14 @@ import pwd
 import re
 import shutil
 import tempfile
+import time
 from fnmatch import fnmatch
 from http.client import HTTPException
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server
+
+PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
 
 
 def snapshot(path):
@@ -258,14 +286,18 @@ def restore(path, before):
         os.unlink(path)
 
 
-def complaint(address):
-    """Ask this host for a page of its site.
+def complaint(probe):
+    """Ask this host for a page.
 
-    :param str address: URL, by the site's own name.
+    :param dict probe: The module's option.
     :returns: str, a server error or what was in the way of an answer; empty for any other answer.
     """
     try:
-        with ask(address, timeout=600) as answer:  # httpd gives up before
+        if probe["socket"] and os.path.exists(probe["socket"]):
+            answer = ask_server(probe["socket"], probe["protocol"], probe["url"], PROBE_SECONDS)
+        else:
+            answer = ask(probe["url"], PROBE_SECONDS)
+        with answer:
             return f"{answer.status} {answer.reason}" if answer.status >= 500 else ""
     except (OSError, HTTPException) as error:
         return str(error) or type(error).__name__
@@ -310,6 +342,7 @@ class Transaction:
         self.module = module
         self.journal = Journal(self._journal_path(module.params["name"]))
         self.diff = []
+        self.untouched = False  # whether the unit runs on, as its standby could not start
 
     def _journal_path(self, name):
         """Where the journal of a transaction is."""
@@ -399,7 +432,8 @@ class Transaction:
             rejected = [line for line in lines if check["reject"] and re.search(check["reject"], line)]
             if code or rejected:
                 said = "\n".join((rejected or lines)[-20:])
-                return "\n".join(filter(None, [f"`{' '.join(check['argv'])}` says:", said, check["hint"]]))
+                title = check["title"] or f"`{' '.join(check['argv'])}`"
+                return "\n".join(filter(None, [f"{title} says:", said, check["hint"]]))
         return None
 
     def stage(self):
@@ -446,7 +480,7 @@ class Transaction:
 
     def _take_up(self, action, changed_paths):
         """Make the unit run with the files on disk; return whether it does."""
-        unit, sockets = self.module.params["unit"], self.module.params["sockets"]
+        unit, sockets, standby = (self.module.params[option] for option in ("unit", "sockets", "standby"))
         names = {os.path.basename(path) for path in changed_paths}
         self._systemctl("daemon-reload")
         if not unit:
@@ -454,39 +488,51 @@ class Transaction:
         self._systemctl("reset-failed", unit, *sockets)  # or earlier failures count against this start
         if names.intersection(sockets):
             self._systemctl("stop", unit, *sockets)
+        if not all(self._systemctl("enable", "--now", socket) for socket in sockets):
+            return False
+        bridged = standby and action == "restart" and self._systemctl("is-active", "--quiet", unit)
+        if bridged and not self._systemctl("restart", standby):
+            self._systemctl("stop", standby)
+            self.untouched = True
+            return False
         verb = "reload-or-restart" if action == "reload" else "restart"
-        return (
-            all(self._systemctl("enable", "--now", socket) for socket in sockets)
-            and self._systemctl("enable", unit)
+        runs = (
+            self._systemctl("enable", unit)
             and self._systemctl(verb, unit)
             and self._systemctl("is-active", "--quiet", unit)
         )
+        if bridged:
+            self._systemctl("stop", "--no-block", standby)  # it finishes its requests in its own time
+        return runs
 
     def activate(self):
         """Make the unit run with what was staged, or with what it last ran with."""
         unit, probe, action = (self.module.params[option] for option in ("unit", "probe", "action"))
-        answered = bool(probe) and not complaint(probe)
+        units = list(filter(None, [unit, self.module.params["standby"]]))
+        answered = bool(probe and probe["url"]) and not complaint(probe)
         changed_paths = sorted({*self.stage()["changed_paths"], *self.journal.entries})
         # A reload may be for another service's sake, whose files the unit reads; a restart never is.
         wanted = changed_paths or action == "reload"
         if self.module.check_mode or not wanted:
             return {"changed": bool(wanted), "changed_paths": changed_paths}
+        began = int(time.time())
         if not self._take_up(action, changed_paths):
-            journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", "--unit=" + unit]
-            said = "it said:\n" + self.module.run_command(journal)[1].strip()
+            said = self._last_words(units, began)
         elif answered and (problem := complaint(probe)):
-            said = f"{probe} said:\n{problem}\nThe web server's error log has the reason."
+            said = f"{probe['url']} said:\n{problem}\n" + (
+                self._last_words(units, began) if unit else "The web server's error log has the reason."
+            )
         else:
             self.journal.entries = {}
             self.journal.save()
             return {"changed": True, "changed_paths": changed_paths}
         self.revert()
-        if self._take_up("restart", changed_paths):
+        if self.untouched or self._take_up("restart", changed_paths):
             outcome = "it runs with those"
         elif self._systemctl("cat", unit):
             outcome = "it does not run with those either"
         else:
-            self._systemctl("stop", unit, *self.module.params["sockets"])
+            self._systemctl("stop", *units, *self.module.params["sockets"])
             outcome = "it is gone, as it had not been there"
         service = unit or self.module.params["name"]
         self.module.fail_json(
@@ -494,6 +540,11 @@ class Transaction:
             f" Before that {said}",
             changed_paths=[],
         )
+
+    def _last_words(self, units, since):
+        """What units have logged since a time, in seconds since the epoch."""
+        journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", f"--since=@{since}"]
+        return "it said:\n" + self.module.run_command(journal + [f"--unit={unit}" for unit in units])[1].strip()
 
 
 def main():
@@ -511,8 +562,14 @@ def main():
     }
     check_options = {
         "argv": {"type": "list", "elements": "str", "required": True},
+        "title": {"type": "str"},
         "reject": {"type": "str"},
         "hint": {"type": "str", "default": ""},
+    }
+    probe_options = {
+        "url": {"type": "str", "required": True},
+        "socket": {"type": "path", "default": ""},
+        "protocol": {"type": "str", "choices": ["uwsgi", "http"], "default": "http"},
     }
     module = AnsibleModule(
         argument_spec={
@@ -525,7 +582,8 @@ def main():
             "unit": {"type": "str"},
             "action": {"type": "str", "choices": ["reload", "restart"], "default": "restart"},
             "sockets": {"type": "list", "elements": "str", "default": []},
-            "probe": {"type": "str", "default": ""},
+            "standby": {"type": "str"},
+            "probe": {"type": "dict", "options": probe_options},
             "journal_directory": {"type": "path", "default": "/var/lib/flask_sso"},
         },
         required_if=[("state", "staged", ["name"]), ("state", "activated", ["name"])],

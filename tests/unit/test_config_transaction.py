@@ -332,9 +332,9 @@ def test_files_can_be_written_when_they_are_activated(service, systemctl):
 
 
 def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, systemctl, site):
-    assert service.activate({"path": "script", "content": "works"}, unit=None, probe=site)["changed"]
+    assert service.activate({"path": "script", "content": "works"}, unit=None, probe={"url": site})["changed"]
     before = tree(service.etc)
-    result = service.activate({"path": "script", "content": "broken"}, unit=None, probe=site)
+    result = service.activate({"path": "script", "content": "broken"}, unit=None, probe={"url": site})
     assert result["failed"]
     assert "service could not run with its new files" in result["msg"]
     assert f"Before that {site} said:\n500 Internal Server Error\n" in result["msg"]
@@ -345,9 +345,37 @@ def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, sy
 def test_site_that_did_not_answer_before_gets_its_new_files(service, systemctl, site):
     """As on a bare host, or when the new files are there to mend it."""
     (service.etc / "script").write_text("broken")
-    assert service.activate({"path": "script", "content": "broken as well"}, unit=None, probe=site)["changed"]
-    assert service.activate({"path": "script", "content": "works"}, unit=None, probe=site)["changed"]
-    assert service.activate({"path": "other"}, unit=None, probe="https://site.invalid:1/")["changed"]
+    assert service.activate({"path": "script", "content": "broken as well"}, unit=None, probe={"url": site})["changed"]
+    assert service.activate({"path": "script", "content": "works"}, unit=None, probe={"url": site})["changed"]
+    assert service.activate({"path": "other"}, unit=None, probe={"url": "https://site.invalid:1/"})["changed"]
+
+
+def test_old_processes_finish_while_a_standby_serves(service, systemctl):
+    """It serves with the new files before the unit stops, and ends when that runs again."""
+    service.stage({"path": "a.conf"})
+    service.activate(sockets=["web.socket"], standby="web-standby.service")
+    asked = [line for line in systemctl.read_text().splitlines() if "restart" in line or "stop" in line]
+    assert asked == ["restart web-standby.service", "restart web.service", "stop --no-block web-standby.service"]
+
+
+def test_unit_runs_on_when_its_standby_cannot_start(service, systemctl):
+    before = tree(service.etc)
+    service.stage({"path": "a.conf", "content": "broken"})
+    result = service.activate(standby="web-standby.service")
+    assert "it runs with those" in result["msg"]
+    assert "web: this is broken" in result["msg"]
+    assert "restart web.service" not in systemctl.read_text()
+    assert tree(service.etc) == before
+
+
+def test_unit_that_does_not_run_needs_no_standby(service, systemctl):
+    path = systemctl.with_name("bin") / "systemctl"
+    path.write_text(
+        f'#!/bin/sh\necho "$@" >> {systemctl}\ncase "$*" in *is-active*) grep -q "restart web" {systemctl} ;; esac\n'
+    )
+    service.stage({"path": "a.conf"})
+    assert service.activate(standby="web-standby.service")["changed"]
+    assert "standby" not in systemctl.read_text()
 
 
 def test_socket_stays_open_unless_its_own_file_changed(service, systemctl):

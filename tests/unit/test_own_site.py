@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host's own site is asked under its name, and without the proxies of the environment."""
 
+import json
 import ssl
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
 from threading import Thread
 
 import pytest
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask_server
 from ansible_collections.campus.flask_sso.plugins.modules import own_site
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -110,3 +115,57 @@ def test_what_does_not_speak_tls_is_no_answer(ask, address):
     """Nor is TLS an answer to plain HTTP."""
     other = address.replace("https:", "http:") if address.startswith("https") else address.replace("http:", "https:")
     assert ask(url=other, timeout=5)["failed"]
+
+
+class Uwsgi(StreamRequestHandler):
+    """Answers a uwsgi packet with the variables in it, or with nothing."""
+
+    def handle(self) -> None:
+        """Read the packet and answer."""
+        kind, size, modifier = struct.unpack("<BHB", self.rfile.read(4))
+        assert (kind, modifier) == (0, 0)
+        packet = self.rfile.read(size)
+        texts = []
+        while packet:
+            (length,) = struct.unpack("<H", packet[:2])
+            texts.append(packet[2 : 2 + length].decode())
+            packet = packet[2 + length :]
+        variables = dict(zip(texts[::2], texts[1::2], strict=True))
+        if variables["PATH_INFO"] != "/silent":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(variables).encode())
+
+
+@pytest.fixture(params=["uwsgi", "http"])
+def application(request, tmp_path) -> Iterator[tuple[str, str]]:
+    """The socket of an application's server, and the protocol that it speaks."""
+    path = str(tmp_path / "app.sock")
+    with ThreadingUnixStreamServer(path, {"uwsgi": Uwsgi, "http": Page}[request.param]) as server:
+        server.sni = None
+        Thread(target=server.serve_forever).start()
+        yield path, request.param
+        server.shutdown()
+
+
+def test_server_of_an_application_is_asked_through_its_socket(application):
+    """As httpd would ask it for a page of the site."""
+    path, protocol = application
+    with ask_server(path, protocol, f"https://{NAME}/a%20page?b=c", 5) as answer:
+        assert answer.status == 200
+        text = answer.read().decode()
+    if protocol == "http":
+        assert text == f"None {NAME} /a%20page?b=c"
+    else:
+        found = json.loads(text)
+        assert (found["PATH_INFO"], found["QUERY_STRING"], found["HTTP_HOST"]) == ("/a page", "b=c", NAME)
+        assert (found["SERVER_PORT"], found["HTTPS"]) == ("443", "on")
+
+
+def test_server_that_hangs_up_has_not_answered(tmp_path):
+    path = str(tmp_path / "app.sock")
+    with ThreadingUnixStreamServer(path, Uwsgi) as server:
+        Thread(target=server.serve_forever).start()
+        with pytest.raises(HTTPException):
+            ask_server(path, "uwsgi", f"http://{NAME}/silent", 5)
+        server.shutdown()
+    with pytest.raises(OSError, match="refused"):
+        ask_server(path, "uwsgi", f"http://{NAME}/", 5)

@@ -8,10 +8,11 @@ The tests follow each other, and those of the other files, in the life of one si
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
-from conftest import Run, visitors
+import releases
+from conftest import SCENARIO, visitors
+from releases import Run
 
 SECONDS = 5  # that a request may take, as mod_wsgi.yml says
 REQUESTS = 8  # that are served at the same time
@@ -19,9 +20,9 @@ ENDLESS = "/slow?seconds=60"
 
 
 @pytest.fixture
-def release(deploy) -> Callable[..., Run]:
+def release(tmp_path) -> Callable[..., Run]:
     """Deploy a release for mod_wsgi."""
-    return partial(deploy, playbook="mod_wsgi.yml")
+    return releases.releases(SCENARIO / "mod_wsgi.yml", tmp_path)
 
 
 def links(host) -> list[str]:

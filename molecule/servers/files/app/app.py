@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody's application: it reads what is sent or does not, answers for long, and does what a sandbox forbids."""
+
+import hashlib
+import mmap
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+RELEASE = "first"
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def release():
+    """Answer with the release."""
+    return RELEASE
+
+
+@app.post("/digest")
+def digest():
+    """Answer with the size and the SHA-256 of what was sent."""
+    size, found = 0, hashlib.sha256()
+    while part := request.stream.read(65536):
+        size += len(part)
+        found.update(part)
+    return f"{size} {found.hexdigest()}"
+
+
+@app.post("/unread/<int:size>")
+def unread(size):
+    """Answer with many bytes, and read nothing."""
+    return Response(b"a" * size, mimetype="application/octet-stream")
+
+
+@app.get("/events/<int:seconds>")
+def events(seconds):
+    """Send an event each second, and say which release does."""
+
+    def stream():
+        for number in range(seconds):
+            yield f"data: {number} {RELEASE}\n\n"
+            time.sleep(1)
+
+    return Response(stream(), mimetype="text/event-stream")
+
+
+def change_owner():
+    """Give a file to a group of one's own, as its owner may."""
+    with tempfile.NamedTemporaryFile() as file:
+        os.chown(file.name, -1, os.getgid())
+
+
+NEEDS = {
+    "scheduling": lambda: os.nice(1),
+    "jit": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "proc": lambda: Path("/proc/meminfo").read_text(),
+    "chown": change_owner,
+    "mount": lambda: os.chroot("/"),
+}
+
+
+@app.get("/need/<name>")
+def need(name):
+    """Do what a sandbox may forbid; answer with the process, and with the error that it got."""
+    try:
+        NEEDS[name]()
+    except OSError as error:
+        return f"{os.getpid()} {type(error).__name__}"
+    return f"{os.getpid()} done"
+
+
+def create_app():
+    """Make the application, for who names a function that does."""
+    return app

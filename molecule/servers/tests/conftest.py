@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of all servers share: each test that asks for `server` runs once for every server."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import releases
+from releases import Run
+
+SCENARIO = Path(__file__).parents[1]
+CONNECTORS = {"uwsgi": "uwsgi_proxy", "gunicorn": "http_proxy", "mod_wsgi": "mod_wsgi_app"}
+SITE = "http://servers.example.org"
+
+
+def stranger(server: str, **options) -> httpx.Client:
+    """Return a client of the application under a server."""
+    return releases.stranger(f"{SITE}/{server}", **options)
+
+
+@pytest.fixture(params=CONNECTORS)
+def server(request) -> str:
+    """Return the server that runs the application."""
+    return request.param
+
+
+@pytest.fixture
+def site(server) -> Iterator[httpx.Client]:
+    """Return a client of the application."""
+    with stranger(server) as client:
+        yield client
+
+
+@pytest.fixture
+def deploy(server, tmp_path) -> Callable[..., Run]:
+    """Deploy a release for the server, see releases."""
+    run = releases.releases(SCENARIO / "server.yml", tmp_path)
+    return partial(run, flask_app_server=server, connector=CONNECTORS[server])

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release replaces the one before without a pause, or does not replace it at all.
+
+The tests follow each other in the life of one application under each server.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from conftest import stranger
+
+STREAM = 15  # seconds
+THREAD = "import threading\n\nthreading.Thread(target=threading.Event().wait).start()\n"
+HANGS = {"a server": "app.run(port=5055)\n", "a lock": f"{THREAD}threading.Event().wait()\n"}
+
+
+def state(host, server: str) -> str:
+    """Return checksums of everything that the application's service is set up by, and its data."""
+    name = f"on_{server}"
+    return host.check_output(
+        f"find /etc/{name} /etc/systemd/system/{name}* /var/lib/{name} -type f -exec sha256sum {{}} +"
+    )
+
+
+def test_site_goes_on_while_old_processes_finish_a_stream(server, deploy, site) -> None:
+    """Whoever asks meanwhile is served at once, by the old release or the new one, and the stream ends as it began."""
+    waits = []
+
+    def watch() -> None:
+        while not stream.done():
+            began = time.monotonic()
+            with stranger(server) as client:
+                assert client.get("/").status_code == 200
+            waits.append(time.monotonic() - began)
+            time.sleep(0.05)
+
+    def events() -> str:
+        with stranger(server) as client:
+            return client.get(f"/events/{STREAM}").text
+
+    assert deploy("second", flask_app_request_seconds=60).code == 0
+    with ThreadPoolExecutor(2) as pool:
+        stream = pool.submit(events)
+        watching = pool.submit(watch)
+        run = deploy("third", flask_app_request_seconds=60)
+        watching.result()
+    assert run.code == 0, run.said
+    assert stream.result().count("second") == STREAM
+    assert site.get("/").text == "third"
+    assert max(waits) < STREAM / 3
+
+
+def test_release_that_answers_with_server_errors_is_rolled_back(host, server, deploy, site) -> None:
+    before = state(host, server)
+    run = deploy("broken", '\n\n@app.before_request\ndef fail():\n    raise RuntimeError("not today")\n')
+    assert run.code == 2
+    assert "could not run with its new files, so they were replaced by the ones before" in run.said
+    assert "500 INTERNAL SERVER ERROR" in run.said.upper()
+    assert ("not today" in run.said) == (server != "mod_wsgi")
+    assert {site.get("/").text for _ in range(20)} == {"third"}
+    assert state(host, server) == before
+
+
+def test_function_that_makes_the_application_is_refused_by_its_name(host, server, deploy, site) -> None:
+    """The message says how it is named."""
+    before = state(host, server)
+    run = deploy("third", flask_app_wsgi="app:create_app")
+    assert run.code == 2
+    assert 'flask_app_wsgi ("app:create_app") is not a WSGI application' in run.said
+    assert 'write "app:create_app()"' in run.said
+    assert state(host, server) == before
+    assert site.get("/").text == "third"
+
+
+def test_function_that_makes_the_application_is_called(deploy, site) -> None:
+    run = deploy("fourth", flask_app_wsgi="app:create_app()")
+    assert run.code == 0, run.said
+    assert site.get("/").text == "fourth"
+
+
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
+@pytest.mark.parametrize("code", HANGS.values(), ids=HANGS)
+def test_import_that_does_not_end_is_refused_in_time(host, server, deploy, site, code) -> None:
+    """The message says where it stood, and nothing of it runs on."""
+    before = state(host, server)
+    run = deploy("endless", code, flask_app_start_seconds=5)
+    assert run.code == 2
+    assert "The application was not ready after 5 seconds (flask_app_start_seconds)" in run.said
+    assert "/app/app.py" in run.said
+    assert state(host, server) == before
+    assert host.run("pgrep --full 'import faulthandler'").stdout == ""
+    assert host.check_output("systemctl list-units --no-legend 'run-*.service'") == ""
+    assert site.get("/").text == "fourth"
+
+
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
+def test_thread_that_an_import_starts_does_not_hold_the_run(deploy, site) -> None:
+    run = deploy("threaded", THREAD)
+    assert run.code == 0, run.said
+    assert site.get("/").text == "threaded"
+
+
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
+def test_import_that_is_only_a_trial_leaves_the_data_alone(host, server, deploy) -> None:
+    """It finds the data that is there, and what it writes is gone with it."""
+    host.check_output("echo kept > /var/lib/on_uwsgi/data")
+    before = state(host, server)
+    code = (
+        "data = Path('/var/lib/on_uwsgi/data')\ndata.write_text(data.read_text() * 2)\nraise SystemExit('and ends')\n"
+    )
+    run = deploy("writing", f"from pathlib import Path\n\n{code}")
+    assert run.code == 2
+    assert "and ends" in run.said
+    assert state(host, server) == before

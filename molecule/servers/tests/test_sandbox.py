@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sandbox forbids is an error in the application, which goes on; what an application needs can be allowed."""
+
+import pytest
+
+pytestmark = pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
+FORBIDDEN = {
+    "scheduling": "PermissionError",
+    "jit": "PermissionError",
+    "proc": "FileNotFoundError",
+    "mount": "PermissionError",
+}
+
+
+def processes(host, server: str) -> set[str]:
+    """Return the processes of the application's service."""
+    unit = {"uwsgi": "on_uwsgi", "gunicorn": "on_gunicorn-gunicorn"}[server]
+    return set(host.check_output(f"cat /sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs").split())
+
+
+def test_what_is_forbidden_is_an_error_and_not_the_end_of_the_process(host, server, site) -> None:
+    before = processes(host, server)
+    found = {name: site.get(f"/need/{name}").text.split()[1] for name in FORBIDDEN}
+    assert found == FORBIDDEN
+    assert processes(host, server) == before
+
+
+def test_owner_may_give_a_file_to_a_group_of_its_own(site) -> None:
+    assert site.get("/need/chown").text.endswith(" done")
+
+
+def test_what_an_application_needs_can_be_allowed(deploy, site) -> None:
+    """And nothing else is."""
+    run = deploy("allowed", flask_app_allow=["jit", "proc", "scheduling"])
+    assert run.code == 0, run.said
+    found = {name: site.get(f"/need/{name}").text.split()[1] for name in FORBIDDEN}
+    assert found == dict.fromkeys(FORBIDDEN, "done") | {"mount": "PermissionError"}

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases of an application behind an Apache that was set up by hand, and visitors from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from bench_client import BenchTransport
+
+
+@dataclass
+class Run:
+    """A run of the playbook: its exit code, what it said, in one line, and how many tasks changed something."""
+
+    code: int
+    said: str
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something."""
+        return int(re.search(r"changed=(\d+)", self.said)[1])
+
+
+def run_playbook(playbook: Path, variables: dict, stop_at: str | None = None) -> Run:
+    """Run a playbook with `variables`, or kill it when it begins the task `stop_at`."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+    command = ["ansible-playbook", "-i", inventory, playbook.name, "-e", json.dumps(variables)]
+    said = []
+    with subprocess.Popen(
+        command,
+        cwd=playbook.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        for line in process.stdout:
+            said += line.split()
+            if stop_at and line.startswith("TASK") and stop_at in line:
+                os.killpg(process.pid, signal.SIGKILL)
+    return Run(process.returncode, " ".join(said))
+
+
+def releases(playbook: Path, directory: Path) -> Callable[..., Run]:
+    """Return what deploys a release of the application beside `playbook`, whose sources it writes to `directory`.
+
+    The release calls itself by a name, has `code` at the end of its module, and is deployed with further variables.
+    """
+
+    def deploy(release: str, code: str = "", stop_at: str | None = None, **variables) -> Run:
+        source = directory / release
+        shutil.copytree(playbook.parent / "files" / "app", source, dirs_exist_ok=True)
+        module = source / "app.py"
+        module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
+        return run_playbook(playbook, {"flask_app_source": str(source)} | variables, stop_at)
+
+    return deploy
+
+
+def stranger(site: str, **options) -> httpx.Client:
+    """Return a client of a site that has no TLS; `options` go to the transport."""
+    return httpx.Client(transport=BenchTransport(**options), base_url=site, timeout=60)
