@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
+from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecretsContext, is_encrypted
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -36,9 +37,9 @@ def read_certificates(path: str) -> list[x509.Certificate]:
     wanted = [_decode(body) for label, body in blocks if LABELS.fullmatch(label)] if blocks else [bare]
     try:
         found = [certificate for data in wanted for certificate in _certificates_in(data)]
-    except UNREADABLE as error:
+    except UNREADABLE:
         if blocks:
-            raise AnsibleFilterError(f'"{path}" has a certificate that is broken. Copy the file again.') from error
+            raise AnsibleFilterError(f'"{path}" has a certificate that is broken. Copy the file again.') from None
         found = []
     if not found:
         others = f', but "{", ".join(label for label, _ in blocks)}"' if blocks else ""
@@ -59,12 +60,12 @@ def read_private_key(path: str) -> PrivateKeyTypes:
         if body and "Proc-Type: 4,ENCRYPTED" in body:
             raise TypeError
         return load_der_private_key(_decode(body) if body else bare, password=None)
-    except TypeError as error:
+    except TypeError:
         raise AnsibleFilterError(
             f'"{path}" has a passphrase, which nobody types at boot. Take it off: "openssl pkey -in FILE -out key.pem".'
-        ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise AnsibleFilterError(f'"{path}" holds no private key that "openssl pkey" can read.') from error
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise AnsibleFilterError(f'"{path}" holds no private key that "openssl pkey" can read.') from None
 
 
 def _split(path: str) -> tuple[list[tuple[str, str]], bytes]:
@@ -74,8 +75,12 @@ def _split(path: str) -> tuple[list[tuple[str, str]], bytes]:
     """
     try:
         data = Path(path).read_bytes()
+        if is_encrypted(data):
+            data = VaultLib(secrets=VaultSecretsContext.current().secrets).decrypt(data)
     except OSError as error:
-        raise AnsibleFilterError(f'"{path}" cannot be read: {error.strerror}.') from error
+        raise AnsibleFilterError(f'"{path}" cannot be read: {error.strerror}.') from None
+    except (AnsibleVaultError, ReferenceError):
+        raise AnsibleFilterError(f'"{path}" is an Ansible Vault, whose password the run needs.') from None
     text = _text(data)
     blocks = ARMOUR.findall(text)
     if text.count("-----BEGIN ") > len(blocks):

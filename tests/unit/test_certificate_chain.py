@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible_collections.campus.flask_sso.plugins.filter.certificate_chain import certificate_chain
 from ansible_collections.campus.flask_sso.plugins.filter.private_key import private_key
 from cryptography import x509
@@ -470,6 +471,15 @@ EC = key_of("host")
 def test_every_form_gives_the_same_key(tmp_path, key, content):
     (tmp_path / "key").write_bytes(content)
     assert private_key(str(tmp_path / "key")) == pkcs8(key).decode()
+
+
+def test_key_in_a_vault_is_opened_with_the_password_of_the_run(tmp_path, monkeypatch):
+    secrets = [("default", VaultSecret(b"password"))]
+    (tmp_path / "key").write_bytes(VaultLib().encrypt(pkcs8(EC), secret=secrets[0][1]))
+    with pytest.raises(AnsibleFilterError, match="whose password the run needs"):
+        private_key(str(tmp_path / "key"))
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets))
+    assert private_key(str(tmp_path / "key")) == pkcs8(EC).decode()
 
 
 SECRET = BestAvailableEncryption(b"secret")
