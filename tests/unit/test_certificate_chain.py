@@ -283,9 +283,9 @@ def test_two_hundred_certificates_are_judged_in_moments(judge):
     """Among them namesakes with one key and with many, which make a number of paths that nobody could count."""
     same = [issue(name, above, CA) for name, above in (("third", "second"), ("second", "third")) for _ in range(80)]
     other = [issue("third", "second", CA, key=key_of(f"third {number}")) for number in range(40)]
-    begin = time.monotonic()
+    begin = time.process_time()
     assert judge(pem(HOST, *same, *other, SECOND, ROOT))["faults"] == []
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_public_key_stands_for_a_key_that_is_elsewhere(tmp_path):
