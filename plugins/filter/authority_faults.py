@@ -43,6 +43,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
 
+from ansible.errors import AnsibleFilterError
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_certificates
 from cryptography import x509
 
 LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
@@ -55,10 +57,13 @@ def authority_faults(authorities: str, lists: str = "") -> list[str]:
     :param lists: PEM file with their lists of revoked certificates; empty without lists.
     :returns: One sentence for each fault.
     """
+    data = Path(authorities).read_bytes()
+    if b"PRIVATE KEY-----" in data:
+        return [f'"{authorities}" holds a private key. Write a file with the certificates of authorities alone.']
     try:
-        certificates = x509.load_pem_x509_certificates(Path(authorities).read_bytes())
+        certificates = x509.load_pem_x509_certificates(data)
     except ValueError:
-        return [f'"{authorities}" holds no certificate as PEM.']
+        return [form_fault(authorities)]
     if not lists:
         return []
     try:
@@ -69,6 +74,21 @@ def authority_faults(authorities: str, lists: str = "") -> list[str]:
         return [f'"{lists}" holds no list as PEM, or a broken one.']
     faults = (list_fault(certificate, found) for certificate in certificates)
     return [f'"{lists}": {fault}' for fault in faults if fault]
+
+
+def form_fault(authorities: str) -> str:
+    """Say what a file has in place of PEM, which is all that servers read here.
+
+    :param authorities: File that is not PEM.
+    """
+    try:
+        read_certificates(authorities)
+    except AnsibleFilterError as error:
+        return str(error)
+    return (
+        f'"{authorities}" holds certificates, but not as PEM. Convert it with "openssl x509 -in FILE -out ca.pem", or'
+        ' PKCS#7 (.p7b) with "openssl pkcs7 -print_certs -in FILE -out ca.pem", and "-inform DER" if it is binary.'
+    )
 
 
 def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocationList]) -> str:

@@ -1,111 +1,347 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put a certificate and its intermediates in the order that a server sends them in."""
+"""Make the chain that a server sends out of whatever an authority handed out, and say what is wrong with it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: certificate_chain
-short_description: Put a certificate and its intermediates in the order that a server sends them in
+short_description: Make the chain that a server sends out of whatever an authority handed out
 version_added: 0.1.0
 author: campus.flask_sso contributors
 description:
-  - Reads certificates as authorities hand them out, single or many in a file, as PEM, DER or PKCS#7 (C(.p7b)).
-  - Returns PEM, the certificate first and then each one that signed the one before it. Roots are left out, as whoever
-    trusts them has them.
+  - Reads certificates as authorities hand them out, single or many in a file, as PEM, DER, PKCS#7 (C(.p7b)) or base64,
+    in any order. The server's certificate is the one that belongs to the key.
+  - Each further certificate of the chain issued the one before it. Of several paths to a root, the one that is valid,
+    and stays so for longest, is taken. Roots are left out, as whoever trusts them has them; so is what is on no path.
 options:
   _input:
-    description: File with the certificate, base64-encoded as M(ansible.builtin.slurp) returns it.
-    type: str
+    description: Files on the controller with the certificate and those that issued it.
+    type: list
+    elements: path
     required: true
-  pool:
-    description: File with certificates that may have signed it, in the same form; in any order. Each has to be of use.
+  key_file:
+    description: File on the controller with the private key of the certificate. Give this or O(public_key).
+    type: path
+    default: ""
+  public_key:
+    description: The public key of the certificate, as PEM.
     type: str
     default: ""
+  names:
+    description: Host names of the server. The certificate has to have the first one, and should have the others.
+    type: list
+    elements: str
+    default: []
+  days:
+    description: Days before the end of a certificate from which on there is a warning.
+    type: int
+    default: 30
 requirements: [cryptography]
 """
 
 EXAMPLES = r"""
-- name: Show what the server shall send
-  ansible.builtin.debug:
-    msg: "{{ certificate.content | campus.flask_sso.certificate_chain(bundle.content) }}"
+- name: Refuse a certificate that cannot serve the site
+  ansible.builtin.assert:
+    that: judged.faults | length == 0
+    fail_msg: "{{ judged.faults | join(' ') }}"
+  vars:
+    judged: "{{ ['host.cer', 'chain.p7b'] | campus.flask_sso.certificate_chain('key.pem', names=['app.example.org']) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The chain as PEM.
-  type: str
+  description: What the server shall send, and what is wrong with it.
+  type: dict
+  contains:
+    chain:
+      description: The chain as PEM; empty if there is none.
+      type: str
+    faults:
+      description: One sentence for each fault for which visitors are turned away.
+      type: list
+      elements: str
+    warnings:
+      description: One sentence for each fault that some visitors meet, or that all of them will meet soon.
+      type: list
+      elements: str
 """
 
-import base64
-from typing import Callable
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from heapq import heappop, heappush
+from itertools import count, takewhile
+from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_certificates, read_private_key
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.hashes import MD5, SHA1
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-READERS = (
-    x509.load_pem_x509_certificates,
-    lambda data: [x509.load_der_x509_certificate(data)],
-    pkcs7.load_pem_pkcs7_certificates,
-    pkcs7.load_der_pkcs7_certificates,
-)
+CA_ISSUERS = AuthorityInformationAccessOID.CA_ISSUERS
+RSA_BITS = 2048  # OpenSSL and browsers accept no fewer
+SERVER_PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+NAMED = 10  # certificates in a message
 
 
-def read(data: bytes) -> list[x509.Certificate]:
-    """Read the certificates in a file.
+def certificate_chain(
+    files: list[str], key_file: str = "", public_key: str = "", names: list[str] | None = None, days: int = 30
+) -> dict[str, Any]:
+    """Make the chain that a server sends, and say what is wrong with it.
 
-    :param data: The file.
-    :returns: The certificates, at least one.
-    :raises AnsibleFilterError: if there are none, or the file has another form.
+    :param files: Files with the certificate and those that issued it.
+    :param key_file: File with the certificate's private key; without it,
+    :param public_key: its public key as PEM.
+    :param names: Host names of the server; the certificate has to have the first one, and should have the others.
+    :param days: Days before the end of a certificate from which on there is a warning.
+    :returns: The `chain` as PEM, `faults` for which visitors are turned away, and `warnings`, both as sentences.
     """
-    for reader in READERS:
-        try:
-            found = reader(data)
-        except (ValueError, TypeError):
+    try:
+        found = list(dict.fromkeys(certificate for file in files for certificate in read_certificates(file)))
+        key = read_private_key(key_file).public_key() if key_file else load_pem_public_key(public_key.encode())
+        own = [certificate for certificate in found if encoded(key_of(certificate)) == encoded(key)]
+        if not own:
+            raise AnsibleFilterError(f"None of the certificates belongs to the key. They are: {listed(found)}.")
+    except AnsibleFilterError as error:
+        return {"chain": "", "faults": [str(error)], "warnings": []}
+    first, *aliases = names or [""]
+    now = datetime.now(timezone.utc)
+    leaf = max(own, key=lambda one: suitability(one, first, now))
+    authorities = [other for other in found if other not in own and may_issue(other)]
+    path = best_path(leaf, authorities, now)
+    sent = [leaf, *(link for link in takewhile(lambda link: is_valid(link, now), path[1:]) if not is_root(link))]
+    gap = [missing_issuer(leaf, authorities)] if len(path) == 1 and not is_root(leaf) else []
+    return {
+        "chain": "".join(link.public_bytes(Encoding.PEM).decode("ascii") for link in sent),
+        "faults": [
+            *leaf_faults(leaf, now),
+            *missing_names(leaf, [first]),
+            *(fault for link in sent for fault in weaknesses(link)),
+            *(gap if authorities else []),
+        ],
+        "warnings": [
+            *missing_names(leaf, aliases),
+            *leaf_warnings(leaf, now, days),
+            *path_warnings(path, now, days),
+            *([] if authorities else gap),
+        ],
+    }
+
+
+def suitability(certificate: x509.Certificate, name: str, now: datetime) -> tuple[Any, ...]:
+    """Say how well one of several certificates of the key would serve, the best by the greatest value."""
+    return (
+        is_valid(certificate, now),
+        not list(missing_names(certificate, [name])),
+        not is_root(certificate),
+        not is_authority(certificate),
+        certificate.not_valid_after_utc,
+    )
+
+
+def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+    """Find the best path from a certificate to a root, or as far as the authorities reach.
+
+    The best one has the fewest certificates that are of no use now, then ends at a root, then is valid for longest,
+    then is the shortest. No certificate is visited twice, so that loops end.
+
+    :param leaf: The server's certificate.
+    :param authorities: Who may have issued it, and each other.
+    :param now: The time.
+    :returns: The certificate, and each one that issued the one before it.
+    """
+    candidates: dict[x509.Name, dict[bytes, list[x509.Certificate]]] = defaultdict(lambda: defaultdict(list))
+    for authority in authorities:
+        candidates[authority.subject][encoded(key_of(authority))].append(authority)
+    number = count()  # so that a comparison never reaches the certificates
+    ahead, seen, ends = [(0, float("-inf"), 0, next(number), [leaf])], set(), []
+    while ahead:
+        useless, until, length, _, path = heappop(ahead)
+        last = path[-1]
+        if last in seen:
             continue
-        if found:
-            return found
-    raise AnsibleFilterError("holds no certificate in the form of PEM, DER or PKCS#7.")
+        seen.add(last)
+        same_name = [] if is_root(last) else candidates[last.issuer].values()
+        issuers = [one for same_key in same_name if issued(last, same_key[0]) for one in same_key]
+        above = [issuer for issuer in issuers if issuer not in seen]
+        for one in above:
+            worse = useless + (not is_valid(one, now) or (is_signed_weakly(one) and not is_root(one)))
+            sooner = max(until, -one.not_valid_after_utc.timestamp())
+            heappush(ahead, (worse, sooner, length + 1, next(number), [*path, one]))
+        if not above:
+            ends.append((useless, not is_root(last), until, length, next(number), path))
+    return min(ends)[-1]
+
+
+def leaf_faults(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
+    """Say why no visitor accepts a server's certificate, apart from its names."""
+    if not is_valid(leaf, now):
+        yield f"{called(leaf)} is valid {term(leaf)}, which is not now. Get a new one."
+    purposes = extension(leaf, x509.ExtendedKeyUsage)
+    if purposes and SERVER_PURPOSES.isdisjoint(purposes):
+        yield f"{called(leaf)} is not for servers, as its extendedKeyUsage has no serverAuth. Get one that is."
+    usage = extension(leaf, x509.KeyUsage)
+    if usage and not usage.digital_signature:
+        yield f"{called(leaf)} is not for TLS of today, as its keyUsage has no digitalSignature. Get one that is."
+
+
+def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
+    """Say which host names a certificate lacks; case does not count, and a wildcard stands for one label."""
+    alternatives = extension(leaf, x509.SubjectAlternativeName)
+    found = alternatives.get_values_for_type(x509.DNSName) if alternatives else []
+    patterns = {pattern.lower() for pattern in found}
+    for name in filter(None, names):
+        own = name.lower().rstrip(".")
+        domain = own.partition(".")[2]
+        if own in patterns or ("." in domain and f"*.{domain}" in patterns):
+            continue
+        made_out = ", ".join(f"DNS:{pattern}" for pattern in found) or "no host name, as the common name does not count"
+        yield f'{called(leaf)} is made out to {made_out}, not to "{name}". Get one whose subjectAltName has that name.'
+
+
+def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
+    """Say why OpenSSL and browsers refuse a certificate's cryptography."""
+    key = key_of(certificate)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS:
+        yield f"{called(certificate)} has an RSA key of {key.key_size} bits. Get one with {RSA_BITS} or more."
+    if isinstance(key, dsa.DSAPublicKey):
+        yield f"{called(certificate)} has a DSA key, which no browser knows. Get one with an RSA or EC key."
+    if is_signed_weakly(certificate) and not is_root(certificate):
+        yield f"{called(certificate)} is signed with MD5 or SHA-1, which can be forged. Get one signed with SHA-256."
+
+
+def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) -> str:
+    """Say that who issued a server's certificate is not there."""
+    others = f" What is there does not belong to what issued the certificate: {listed(authorities)}."
+    access = extension(leaf, x509.AuthorityInformationAccess) or []
+    places = [one.access_location.value for one in access if one.access_method == CA_ISSUERS]
+    where = f", which is at {places[0]}" if places else ""
+    return (
+        f"{called(leaf)} was issued by {named(leaf.issuer)}, whose certificate is missing; who does not have it cannot"
+        f" verify the chain.{others if authorities else ''} Give it as well{where}, even if it is a root."
+    )
+
+
+def leaf_warnings(leaf: x509.Certificate, now: datetime, days: int) -> Iterator[str]:
+    """Say what some visitors do not accept in a server's certificate, or all of them soon."""
+    if now <= leaf.not_valid_after_utc <= now + timedelta(days=days):
+        yield f"{called(leaf)} expires on {moment(leaf.not_valid_after_utc)}, in fewer than {days} days. Get a new one."
+    if is_authority(leaf):
+        yield f"{called(leaf)} is an authority's (CA:TRUE), which some browsers refuse for a server. Get another one."
+    key = key_of(leaf)
+    usual = isinstance(getattr(key, "curve", None), (ec.SECP256R1, ec.SECP384R1))
+    if not usual and not isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)):
+        yield f"{called(leaf)} has a kind of key that not all browsers know. Get one with RSA, or EC on P-256 or P-384."
+
+
+def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Iterator[str]:
+    """Say who among those that issued a server's certificate is not valid now, or not as long as that one."""
+    leaf, *above = path
+    for link in above:
+        ends = link.not_valid_after_utc
+        early = ends < leaf.not_valid_after_utc or ends <= now + timedelta(days=days)
+        if not is_valid(link, now):
+            yield f"{called(link)} in its chain is valid {term(link)}, which is not now. Give its successor."
+        elif early:
+            yield f"{called(link)} in its chain expires on {moment(ends)}. Give its successor before that."
 
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether one certificate was signed with another's key.
-
-    :param certificate: The certificate.
-    :param issuer: Who may have issued it.
-    """
+    """Tell whether one certificate was signed with another's key; names have to do where nobody checks signatures."""
+    if is_signed_weakly(certificate):
+        return certificate.issuer == issuer.subject
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
 
-def certificate_chain(certificate: str, pool: str = "") -> str:
-    """Put a certificate and its intermediates in order.
+def is_root(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate vouches for itself."""
+    return certificate.issuer == certificate.subject and issued(certificate, certificate)
 
-    :param certificate: File with the certificate, base64-encoded.
-    :param pool: File with certificates that may have signed it, base64-encoded.
-    :returns: The chain as PEM, without roots.
-    :raises AnsibleFilterError: if a file cannot be read, or the second has nothing to do with the first.
-    """
-    first, *others = read(base64.b64decode(certificate))
-    others += read(base64.b64decode(pool)) if pool else []
-    chain = [first]
-    while issuers := [other for other in others if other not in chain and issued(chain[-1], other)]:
-        chain.append(issuers[0])
-    strangers = [other.subject.rfc4514_string() for other in others if other not in chain]
-    if strangers:
-        raise AnsibleFilterError(f"does not belong to what issued the certificate: {'; '.join(strangers)}.")
-    sent = [link for link in chain if link is first or not issued(link, link)]
-    return "".join(link.public_bytes(Encoding.PEM).decode("ascii") for link in sent)
+
+def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    """Tell whether a certificate is valid at a time."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate says that it is an authority's."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def may_issue(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may be an authority's; old roots do not say that they are."""
+    return is_authority(certificate) or extension(certificate, x509.BasicConstraints) is None
+
+
+def is_signed_weakly(certificate: x509.Certificate) -> bool:
+    """Tell whether the signature under a certificate can be forged."""
+    try:
+        return isinstance(certificate.signature_hash_algorithm, (MD5, SHA1))
+    except UnsupportedAlgorithm:
+        return False
+
+
+def key_of(certificate: x509.Certificate) -> PublicKeyTypes | None:
+    """Return the key of a certificate, or nothing if it is of an unknown kind."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def encoded(key: PublicKeyTypes | None) -> bytes:
+    """Return a key in a form that can be compared."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) if key else b""
+
+
+def extension(certificate: x509.Certificate, kind: type[x509.ExtensionType]) -> Any:
+    """Return an extension of a certificate, or nothing if it has none that can be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return None
+
+
+def named(name: x509.Name) -> str:
+    """Write a name for a message."""
+    return f'"{name.rfc4514_string()}"'
+
+
+def called(certificate: x509.Certificate) -> str:
+    """Write whose a certificate is for a message; some have no subject."""
+    return named(certificate.subject) if certificate.subject else f'"serial {certificate.serial_number:x}"'
+
+
+def listed(certificates: list[x509.Certificate]) -> str:
+    """Write whose certificates are for a message, if they are not too many."""
+    more = f" and {len(certificates) - NAMED} more" if len(certificates) > NAMED else ""
+    return "; ".join(certificate.subject.rfc4514_string() for certificate in certificates[:NAMED]) + more
+
+
+def moment(time: datetime) -> str:
+    """Write a time for a message."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def term(certificate: x509.Certificate) -> str:
+    """Write the term of a certificate for a message."""
+    return f"from {moment(certificate.not_valid_before_utc)} to {moment(certificate.not_valid_after_utc)}"
 
 
 class FilterModule:
     """What Ansible loads."""
 
-    def filters(self) -> dict[str, Callable[..., str]]:
+    def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
         """Name the filters."""
         return {"certificate_chain": certificate_chain}

@@ -9,7 +9,7 @@ from ansible_collections.campus.flask_sso.plugins.filter.authority_faults import
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -48,6 +48,8 @@ def faults(tmp_path):
 
 
 BOTH = authority("root") + authority("second")
+PARSED = x509.load_pem_x509_certificate(authority("root"))
+PRIVATE = KEYS["root"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 STALE = {"begins": -2 * DAY, "ends": -DAY}
 
 
@@ -75,8 +77,13 @@ def test_one_list_in_force_for_each_authority_is_enough(faults, authorities, lis
         (BOTH, b"", ["holds no list as PEM"]),
         (BOTH, authority("root"), ["holds no list as PEM"]),
         (BOTH, revoked("root").replace(b"M", b"N"), ["holds no list as PEM"]),
-        (revoked("root"), revoked("root"), ["holds no certificate as PEM."]),
-        (b"\x30\x82", revoked("root"), ["holds no certificate as PEM."]),
+        (revoked("root"), revoked("root"), ["holds no certificate as PEM"]),
+        (b"\x30\x82", revoked("root"), ["holds no certificate as PEM"]),
+        (authority("root")[:-9], revoked("root"), ["does not end"]),
+        (PARSED.public_bytes(Encoding.DER), revoked("root"), ["but not as PEM"]),
+        (pkcs7.serialize_certificates([PARSED], Encoding.PEM), revoked("root"), ["but not as PEM"]),
+        (authority("root").decode().encode("utf-16"), revoked("root"), ["but not as PEM"]),
+        (BOTH + PRIVATE, revoked("root") + revoked("second"), ["holds a private key"]),
     ],
 )
 def test_whoever_would_be_locked_out_is_named(faults, tmp_path, authorities, lists, said):

@@ -7,6 +7,7 @@ The tests change the source from one to the next, in this order.
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import ssl
@@ -98,7 +99,7 @@ class Authority:
 
     def sign(self, key, days: int = 90) -> x509.Certificate:
         """Issue a certificate for the site."""
-        names = x509.SubjectAlternativeName([x509.DNSName(bench_client.HOST)])
+        names = x509.SubjectAlternativeName([x509.DNSName(bench_client.HOST.upper())])
         builder = self._builder(bench_client.HOST, self.intermediate, key, days).add_extension(names, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
@@ -149,7 +150,7 @@ def test_certificate_for_another_key_is_refused(authority):
     REQUEST.with_suffix(".cer").write_bytes(stranger.public_bytes(Encoding.PEM))
     code, said = deploy(CSR)
     assert code == 2
-    assert "is not the key of the signed certificate" in said
+    assert "None of the certificates belongs to the key. They are: CN=" in said
     assert "changed=0" in said
     assert served() == before
 
@@ -165,20 +166,23 @@ def test_chain_of_another_authority_is_refused(authority):
 
 
 def test_signed_certificate_and_its_chain_are_taken(authority):
-    """From DER and PKCS#7, as a Windows authority hands them out; visitors who know the root alone are convinced."""
-    bundle = pkcs7.serialize_certificates([authority.root, authority.intermediate], Encoding.DER)
+    """From PKCS#7 alone, as a Windows authority hands it out; visitors who know the root alone are convinced."""
+    signed = x509.load_der_x509_certificate(REQUEST.with_suffix(".cer").read_bytes())
+    REQUEST.with_suffix(".cer").unlink()
+    bundle = pkcs7.serialize_certificates([authority.root, authority.intermediate, signed], Encoding.DER)
     REQUEST.with_suffix(".p7b").write_bytes(bundle)
     succeed(lambda: deploy(CSR))
     assert served(authority.pem).issuer == authority.intermediate.subject
 
 
 def write_provided(directory: Path, authority: Authority, days: int) -> dict:
-    """Write a pair with its chain; return the variables that name it."""
+    """Write a pair with its chain, in forms that httpd does not read; return the variables that name it."""
     key = ec.generate_private_key(ec.SECP256R1())
+    certificates = [authority.root, authority.sign(key.public_key(), days)]
     files = {
-        "key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        "certificate": authority.sign(key.public_key(), days).public_bytes(Encoding.PEM),
-        "chain": authority.intermediate.public_bytes(Encoding.PEM),
+        "key": key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+        "certificate": b"\r\n".join(one.public_bytes(Encoding.PEM) for one in certificates).decode().encode("utf-16"),
+        "chain": base64.encodebytes(authority.intermediate.public_bytes(Encoding.DER)),
     }
     for name, content in files.items():
         (directory / f"{name}.pem").write_bytes(content)
@@ -186,15 +190,15 @@ def write_provided(directory: Path, authority: Authority, days: int) -> dict:
     return named | {"apache_ssl_certificate_source": "provided"}
 
 
-def test_provided_certificate_that_runs_out_is_reported_at_every_run(authority, tmp_path):
+def test_provided_certificate_that_expires_is_reported_at_every_run(authority, tmp_path):
     variables = write_provided(tmp_path, authority, 20)
     said = succeed(lambda: deploy(variables))
     _, again = deploy(variables)
     for text in (said, again):
-        assert f"The certificate of {bench_client.HOST} runs out on 2" in text
-        assert "fewer than apache_ssl_expiry_days (30)" in text
+        assert f'"CN={bench_client.HOST}" expires on 2' in text
+        assert "in fewer than 30 days" in text
     _, quiet = deploy(variables | {"apache_ssl_expiry_days": 10})
-    assert "runs out on" not in quiet
+    assert "expires on" not in quiet
     assert served(authority.pem).issuer == authority.intermediate.subject
 
 

@@ -79,6 +79,13 @@ def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
     assert f'"{path}": the list of {ISSUER} ended on' in said
 
 
+def test_certificate_that_is_not_for_servers_is_refused_by_a_run() -> None:
+    """As a person's is not, though the private authority issued it."""
+    certificate, key = person("ghopper")
+    said = refusal({"flask_app_tls_certificate_file": str(certificate), "flask_app_tls_key_file": str(key)})
+    assert "is not for servers, as its extendedKeyUsage has no serverAuth" in said
+
+
 def test_port_of_another_program_is_refused_by_a_run(web: Host) -> None:
     """The message names the program."""
     web.check_output("systemd-run --unit=other python3 -m http.server 8443")

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a private key into the form that servers read."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: private_key
+short_description: Bring a private key into the form that servers read
+version_added: 0.1.0
+author: campus.flask_sso contributors
+description:
+  - Reads a key as PEM or DER, as PKCS#8 or an older form, also beside a certificate in the same file.
+  - Returns the key alone, as PKCS#8 in PEM. Use it where the result is not shown.
+options:
+  _input:
+    description: File on the controller with the key, without a passphrase.
+    type: path
+    required: true
+requirements: [cryptography]
+"""
+
+EXAMPLES = r"""
+- name: Write the key
+  ansible.builtin.copy:
+    dest: /etc/ssl/private/key.pem
+    content: "{{ key_file | campus.flask_sso.private_key }}"
+    mode: "0600"
+  no_log: true
+"""
+
+RETURN = r"""
+_value:
+  description: The key as PEM.
+  type: str
+"""
+
+from typing import Callable
+
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+
+def private_key(path: str) -> str:
+    """Bring a private key into the form that servers read.
+
+    :param path: File with the key.
+    :returns: The key as PKCS#8 in PEM.
+    :raises AnsibleFilterError: if there is none, or it has a passphrase.
+    """
+    return read_private_key(path).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., str]]:
+        """Name the filters."""
+        return {"private_key": private_key}
