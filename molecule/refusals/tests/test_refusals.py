@@ -232,6 +232,10 @@ CASES = {
         {"uwsgi_proxy_backend": "localhost"},
         ['uwsgi_proxy_backend is "localhost"', '"host:port"'],
     ),
+    "a path of two words": (
+        {"uwsgi_proxy_path": "/ /elsewhere"},
+        ['uwsgi_proxy_path is "/ /elsewhere"', "begins with a slash"],
+    ),
     "an unknown profile": (
         {"flask_sso_profile": "atlantis"},
         ['shibboleth_sp_profile is "atlantis"', '"federation", "cern_adfs_names" or the path'],

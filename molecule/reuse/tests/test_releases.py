@@ -105,7 +105,7 @@ def test_module_is_the_compiled_one_or_the_packaged_one_as_wanted_and_compiled_o
 def test_fragment_that_httpd_does_not_understand_leaves_everything_as_it_was(host, deploy, page):
     fragment = host.file("/etc/apache2/by-hand.d/guestbook.conf")
     before = fragment.content_string, main_pid(host, "apache2")
-    run = deploy("third", uwsgi_proxy_path="/ /elsewhere")
+    run = deploy("third", uwsgi_proxy_excluded_paths=["/ /elsewhere"])
     assert run.code == 2, run.said
     assert "/etc/apache2/by-hand.d/guestbook.conf" in run.said
     assert "every file is as it was and the service was left alone" in run.said
