@@ -250,7 +250,7 @@ def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Ite
         ends = link.not_valid_after_utc
         early = ends < leaf.not_valid_after_utc or ends <= now + timedelta(days=days)
         if not is_valid(link, now):
-            yield f"{called(link)} in its chain is valid {term(link)}, which is not now. Give its successor."
+            yield f"{called(link)} in its chain is not sent, as it is valid {term(link)}. Give its successor."
         elif early:
             yield f"{called(link)} in its chain expires on {moment(ends)}. Give its successor before that."
 
