@@ -249,8 +249,10 @@ def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Ite
     for link in above:
         ends = link.not_valid_after_utc
         early = ends < leaf.not_valid_after_utc or ends <= now + timedelta(days=days)
-        if not is_valid(link, now):
-            yield f"{called(link)} in its chain is not sent, as it is valid {term(link)}. Give its successor."
+        if ends < now:
+            yield f"{called(link)} in its chain expired on {moment(ends)} and is not sent. Give its successor."
+        elif not is_valid(link, now):
+            yield f"{called(link)} in its chain is not sent, as it is valid {term(link)}. Give its predecessor, too."
         elif early:
             yield f"{called(link)} in its chain expires on {moment(ends)}. Give its successor before that."
 
