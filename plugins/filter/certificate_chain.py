@@ -107,7 +107,10 @@ def certificate_chain(
         key = read_private_key(key_file).public_key() if key_file else load_pem_public_key(public_key.encode())
         own = [certificate for certificate in found if encoded(key_of(certificate)) == encoded(key)]
         if not own:
-            raise AnsibleFilterError(f"None of the certificates belongs to the key. They are: {listed(found)}.")
+            raise AnsibleFilterError(
+                f"The key is not the key of any certificate there: {listed(found)}. Give the pair that was issued"
+                ' together; "openssl x509 -noout -pubkey" and "openssl pkey -pubout" print the same for it.'
+            )
     except AnsibleFilterError as error:
         return {"chain": "", "faults": [str(error)], "warnings": []}
     first, *aliases = names or [""]
@@ -182,13 +185,13 @@ def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: 
 def leaf_faults(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
     """Say why no visitor accepts a server's certificate, apart from its names."""
     if not is_valid(leaf, now):
-        yield f"{called(leaf)} is valid {term(leaf)}, which is not now. Get a new one."
+        yield f"{called(leaf)} is valid {term(leaf)}, which is not now. Give one that is valid."
     purposes = extension(leaf, x509.ExtendedKeyUsage)
     if purposes and SERVER_PURPOSES.isdisjoint(purposes):
-        yield f"{called(leaf)} is not for servers, as its extendedKeyUsage has no serverAuth. Get one that is."
+        yield f"{called(leaf)} is not for servers, as its extendedKeyUsage has no serverAuth. Give one that is."
     usage = extension(leaf, x509.KeyUsage)
     if usage and not usage.digital_signature:
-        yield f"{called(leaf)} is not for TLS of today, as its keyUsage has no digitalSignature. Get one that is."
+        yield f"{called(leaf)} is not for TLS of today, as its keyUsage has no digitalSignature. Give one that is."
 
 
 def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
@@ -202,18 +205,18 @@ def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
         if own in patterns or ("." in domain and f"*.{domain}" in patterns):
             continue
         made_out = ", ".join(f"DNS:{pattern}" for pattern in found) or "no host name, as the common name does not count"
-        yield f'{called(leaf)} is made out to {made_out}, not to "{name}". Get one whose subjectAltName has that name.'
+        yield f'{called(leaf)} is made out to {made_out}, not to "{name}". Give one whose subjectAltName has that name.'
 
 
 def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
     """Say why OpenSSL and browsers refuse a certificate's cryptography."""
     key = key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS:
-        yield f"{called(certificate)} has an RSA key of {key.key_size} bits. Get one with {RSA_BITS} or more."
+        yield f"{called(certificate)} has an RSA key of {key.key_size} bits. Give one with {RSA_BITS} or more."
     if isinstance(key, dsa.DSAPublicKey):
-        yield f"{called(certificate)} has a DSA key, which no browser knows. Get one with an RSA or EC key."
+        yield f"{called(certificate)} has a DSA key, which no browser knows. Give one with an RSA or EC key."
     if is_signed_weakly(certificate) and not is_root(certificate):
-        yield f"{called(certificate)} is signed with MD5 or SHA-1, which can be forged. Get one signed with SHA-256."
+        yield f"{called(certificate)} is signed with MD5 or SHA-1, which can be forged. Give one signed with SHA-256."
 
 
 def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) -> str:
@@ -233,11 +236,11 @@ def leaf_warnings(leaf: x509.Certificate, now: datetime, days: int) -> Iterator[
     if now <= leaf.not_valid_after_utc <= now + timedelta(days=days):
         yield f"{called(leaf)} expires on {moment(leaf.not_valid_after_utc)}, in fewer than {days} days. Get a new one."
     if is_authority(leaf):
-        yield f"{called(leaf)} is an authority's (CA:TRUE), which some browsers refuse for a server. Get another one."
+        yield f"{called(leaf)} is an authority's (CA:TRUE), which some browsers refuse for a server. Give another one."
     key = key_of(leaf)
     usual = isinstance(getattr(key, "curve", None), (ec.SECP256R1, ec.SECP384R1))
     if not usual and not isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)):
-        yield f"{called(leaf)} has a kind of key that not all browsers know. Get one with RSA, or EC on P-256 or P-384."
+        yield f"{called(leaf)} has a kind of key that not all browsers know. Give one with RSA, EC P-256 or EC P-384."
 
 
 def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Iterator[str]:
@@ -246,8 +249,10 @@ def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Ite
     for link in above:
         ends = link.not_valid_after_utc
         early = ends < leaf.not_valid_after_utc or ends <= now + timedelta(days=days)
-        if not is_valid(link, now):
-            yield f"{called(link)} in its chain is valid {term(link)}, which is not now. Give its successor."
+        if ends < now:
+            yield f"{called(link)} in its chain expired on {moment(ends)} and is not sent. Give its successor."
+        elif not is_valid(link, now):
+            yield f"{called(link)} in its chain is not sent, as it is valid {term(link)}. Give its predecessor, too."
         elif early:
             yield f"{called(link)} in its chain expires on {moment(ends)}. Give its successor before that."
 

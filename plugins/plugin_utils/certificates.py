@@ -43,7 +43,7 @@ def read_certificates(path: str) -> list[x509.Certificate]:
         found = []
     if not found:
         others = f', but "{", ".join(label for label, _ in blocks)}"' if blocks else ""
-        raise AnsibleFilterError(f'"{path}" holds no certificate as PEM, DER, PKCS#7 or base64{others}.')
+        raise AnsibleFilterError(f'"{path}" holds no certificate{others}. Give one as PEM, DER, PKCS#7 or base64.')
     return found
 
 
@@ -65,7 +65,7 @@ def read_private_key(path: str) -> PrivateKeyTypes:
             f'"{path}" has a passphrase, which nobody types at boot. Take it off: "openssl pkey -in FILE -out key.pem".'
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise AnsibleFilterError(f'"{path}" holds no private key that "openssl pkey" can read.') from None
+        raise AnsibleFilterError(f'"{path}" holds no private key. Give one that "openssl pkey" reads.') from None
 
 
 def _split(path: str) -> tuple[list[tuple[str, str]], bytes]:

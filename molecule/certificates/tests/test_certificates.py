@@ -150,7 +150,7 @@ def test_certificate_for_another_key_is_refused(authority):
     REQUEST.with_suffix(".cer").write_bytes(stranger.public_bytes(Encoding.PEM))
     code, said = deploy(CSR)
     assert code == 2
-    assert "None of the certificates belongs to the key. They are: CN=" in said
+    assert "The key is not the key of any certificate there: CN=" in said
     assert "changed=0" in said
     assert served() == before
 

@@ -165,15 +165,15 @@ CASES = {
     ),
     "another certificate's key": (
         PROVIDED | {"apache_ssl_key_file": "{files}/another.key"},
-        ['apache_ssl_key_file "{files}/another.key" is not the key of', "{files}/good.pem", "Give the pair"],
+        ['apache_ssl_key_file "{files}/another.key"', "is not the key of", "{files}/good.pem", "Give the pair"],
     ),
     "an expired certificate": (
         PROVIDED | {"apache_ssl_certificate_file": "{files}/expired.pem", "apache_ssl_key_file": "{files}/expired.key"},
-        ['apache_ssl_certificate_file "{files}/expired.pem"', "which is not now", "that is in force"],
+        ['apache_ssl_certificate_file "{files}/expired.pem"', "which is not now", "that is valid"],
     ),
     "a certificate of tomorrow": (
         PROVIDED | {"apache_ssl_certificate_file": "{files}/future.pem", "apache_ssl_key_file": "{files}/future.key"},
-        ['apache_ssl_certificate_file "{files}/future.pem"', "which is not now", "that is in force"],
+        ['apache_ssl_certificate_file "{files}/future.pem"', "which is not now", "that is valid"],
     ),
     "a certificate for another name": (
         PROVIDED
