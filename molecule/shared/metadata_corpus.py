@@ -441,39 +441,40 @@ ENCODED = {
 ACCEPTED = {name: text.encode() for name, text in (PRODUCTS | ODD).items()} | ENCODED
 
 NO_KEY = "carries no key to verify signatures with that can be read, so nobody could log in"
+HERE = f"in line 1 (of {IDP})"
 FORM = "has a form that shibd refuses: "
 #: What shibd refuses, and what the module says of it.
 REFUSED = {
-    "Organization in part": (beside("<md:Organization/>"), FORM + "<Organization> in line 1 has no <OrganizationName>"),
+    "Organization in part": (beside("<md:Organization/>"), f"{FORM}<Organization> {HERE} has no <OrganizationName>"),
     "OrganizationURL empty": (
-        beside(change("https://example.org/URL", "", ORGANIZATION)), FORM + "<OrganizationURL> in line 1 is empty"
+        beside(change("https://example.org/URL", "", ORGANIZATION)), f"{FORM}<OrganizationURL> {HERE} is empty"
     ),
     "OrganizationName only commented": (
-        beside(change("https://example.org/ame", "<!-- . -->", ORGANIZATION)), FORM + "<OrganizationName> in line 1 is"
+        beside(change("https://example.org/ame", "<!-- . -->", ORGANIZATION)), f"{FORM}<OrganizationName> {HERE} is"
     ),
-    "names without language": (beside(change(' xml:lang="en"', "", ORGANIZATION)), "has no lang, or an empty one"),
+    "names without language": (beside(change(' xml:lang="en"', "", ORGANIZATION)), "has no xml:lang, or an empty one"),
     "language without its namespace": (beside(change("xml:lang", "lang", ORGANIZATION)), "has the attribute lang"),
     "two organizations": (beside(ORGANIZATION, ORGANIZATION), "has more than one <Organization>"),
-    "EmailAddress empty": (beside(change("mailto:ops@example.org", "", CONTACT)), "<EmailAddress> in line 1 is empty"),
+    "EmailAddress empty": (beside(change("mailto:ops@example.org", "", CONTACT)), f"<EmailAddress> {HERE} is empty"),
     "contact of an own kind": (
         beside(change("technical", "security", CONTACT)), 'has contactType="security", which is not technical, support'
     ),
-    "contact of no kind": (beside("<md:ContactPerson/>"), "<ContactPerson> in line 1 has no contactType"),
-    "NameIDFormat empty": (inside("<md:NameIDFormat/>"), "<NameIDFormat> in line 1 is empty"),
-    "Extensions empty": (inside("<md:Extensions> </md:Extensions>"), "<Extensions> in line 1 has no elements"),
-    "Extensions of SAML's own": (inside(extensions(NAME_IDS)), "<Extensions> in line 1 has <NameIDFormat> in it"),
+    "contact of no kind": (beside("<md:ContactPerson/>"), f"<ContactPerson> {HERE} has no contactType"),
+    "NameIDFormat empty": (inside("<md:NameIDFormat/>"), f"<NameIDFormat> {HERE} is empty"),
+    "Extensions empty": (inside("<md:Extensions> </md:Extensions>"), f"<Extensions> {HERE} has no elements"),
+    "Extensions of SAML's own": (inside(extensions(NAME_IDS)), f"<Extensions> {HERE} has <NameIDFormat> in it"),
     "two Extensions": (inside(extensions(SCOPE), extensions(SCOPE)), "has more than one <Extensions>"),
     "foreign element": (inside("<other:x/>"), "has <x> in it, which does not belong there"),
-    "foreign attribute": (with_key(key(use=' id="k"')), "<KeyDescriptor> in line 1 has the attribute id"),
-    "processing instruction": (inside("<?php ?>"), "<IDPSSODescriptor> in line 1 has a processing instruction"),
+    "foreign attribute": (with_key(key(use=' id="k"')), f"<KeyDescriptor> {HERE} has the attribute id"),
+    "processing instruction": (inside("<?php ?>"), f"<IDPSSODescriptor> {HERE} has a processing instruction"),
     "no SingleSignOnService": (entity(role(key())), "has no <SingleSignOnService>"),
     "service without Location": (inside(SLO.replace(" Location=", " location=")), "has no Location, or an empty one"),
     "service without Binding": (inside('<md:SingleSignOnService Location="https://a.example"/>'), "has no Binding"),
     "indexed service without index": (inside(change(' index="0"', "", ARTIFACT)), "has no index"),
     "use in capitals": (with_key(key(use=' use="Signing"')), 'has use="Signing", which is not signing or encryption'),
-    "KeyDescriptor empty": (with_key("<md:KeyDescriptor/>"), "<KeyDescriptor> in line 1 has no <KeyInfo>"),
-    "KeyInfo empty": (with_key(key(" ")), "<KeyInfo> in line 1 has no"),
-    "X509Certificate empty": (with_key(key(x509_data(""))), "<X509Certificate> in line 1 is empty"),
+    "KeyDescriptor empty": (with_key("<md:KeyDescriptor/>"), f"<KeyDescriptor> {HERE} has no <KeyInfo>"),
+    "KeyInfo empty": (with_key(key(" ")), f"<KeyInfo> {HERE} has no"),
+    "X509Certificate empty": (with_key(key(x509_data(""))), f"<X509Certificate> {HERE} is empty"),
     "protocols missing": (change(f'"{SAML2}"', '""'), "describes no SAML 2 identity"),
     "service provider without address": (beside(role(name="SPSSODescriptor")), "has no <AssertionConsumerService>"),
     "end that is a date": (until("2040-01-01"), 'has validUntil="2040-01-01", which is not a date and time such as'),
@@ -487,12 +488,12 @@ REFUSED = {
     "registration on a date": (
         beside(extensions(change("T00:00:00Z", "", REGISTRATION))), 'has registrationInstant="2020-01-01", which is not'
     ),
-    "Scope empty": (inside(extensions("<shibmd:Scope/>")), "<Scope> in line 1 is empty"),
-    "Logo without size": (change(' height="16"', "", NAMED_UI), "<Logo> in line 1 has no height"),
-    "EntityAttributes empty": (beside(extensions("<mdattr:EntityAttributes/>")), "<EntityAttributes> in line 1 has no"),
-    "Attribute without Name": (inside(change("Name=", "x=", ATTRIBUTE)), "<Attribute> in line 1 has no Name"),
+    "Scope empty": (inside(extensions("<shibmd:Scope/>")), f"<Scope> {HERE} is empty"),
+    "Logo without size": (change(' height="16"', "", NAMED_UI), f"<Logo> {HERE} has no height"),
+    "EntityAttributes empty": (beside(extensions("<mdattr:EntityAttributes/>")), f"<EntityAttributes> {HERE} has no"),
+    "Attribute without Name": (inside(change("Name=", "x=", ATTRIBUTE)), f"<Attribute> {HERE} has no Name"),
     "one broken entity of several": (
-        group(PLAIN, change("SingleSignOn", "SingleLogout", OTHER)), "<IDPSSODescriptor> in line 1 has no <SingleSignOn"
+        group(PLAIN, change("SingleSignOn", "SingleLogout", OTHER)), "(of https://other.example.org/idp) has no <SingleSignOnService>"
     ),
     "entity without roles": (group(PLAIN, entity(entity_id="urn:a")), "has no <RoleDescriptor> or"),
     "empty group": (group(PLAIN, group()), "has no <EntityDescriptor> or <EntitiesDescriptor>"),

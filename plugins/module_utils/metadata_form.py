@@ -116,11 +116,11 @@ def qualified(short):
 
 
 def local(tag):
-    """Return a name without its namespace.
+    """Return a name without its namespace, but for XML's own.
 
     :param str tag: The name as lxml has it.
     """
-    return tag.rpartition("}")[2]
+    return tag.replace(f"{{{NAMESPACES['xml']}}}", "xml:").rpartition("}")[2]
 
 
 def instant(text):
@@ -245,7 +245,7 @@ def fault(root):
     """Return why shibd would not load a document, or None.
 
     :param root: The root element, as lxml parsed it.
-    :returns: str, such as ``has <OrganizationURL> in line 7, which is empty``.
+    :returns: str, such as ``<OrganizationURL> in line 7 (of https://idp.example.org/idp) is empty``.
     """
     pending = [root]
     while pending:
@@ -257,6 +257,8 @@ def fault(root):
             if form.text and not problem and not element.xpath("string()"):
                 problem = "is empty"
             if problem:
-                return f"<{local(element.tag)}> in line {element.sourceline} {problem}"
+                owners = [one.get("entityID") for one in (element, *element.iterancestors()) if one.get("entityID")]
+                where = f"in line {element.sourceline}" + "".join(f" (of {one})" for one in owners[:1])
+                return f"<{local(element.tag)}> {where} {problem}"
             pending.extend(reversed(children))
     return None

@@ -459,7 +459,7 @@ def examine(document, now, options):
     :raises MetadataError: if anything is wrong.
     """
     if len(document) > options["max_bytes"]:
-        raise MetadataError(f"has {len(document)} bytes, more than the {options['max_bytes']} that are read")
+        raise MetadataError(f"has more than the {options['max_bytes']} bytes that are read")
     called = {name: name for name in options} | options["names"]
     digest = hashlib.sha256(document).hexdigest()
     if options["sha256"] and digest != options["sha256"].replace(":", "").lower():
@@ -513,7 +513,7 @@ def bytes_of(options):
     if options["path"]:
         try:
             with open(options["path"], "rb") as stream:
-                return stream.read()
+                return stream.read(options["max_bytes"] + 1)
         except OSError as error:
             raise MetadataError(f"cannot be read ({error.strerror}). Correct the path, or the file's rights") from error
     if options["content"] is not None:

@@ -156,7 +156,7 @@ def test_metadata_of_the_identity_provider_is_accepted(document):
         (entity(valid_until="2026-01-01T01:00:00+02:00"), "was valid until 2026-01-01 01:00 UTC+02:00"),
         (entity(valid_until="soon"), 'has validUntil="soon", which is not a date'),
         (federation(entity(), valid_until="2020-01-01T00:00:00Z"), "was valid until 2020-01-01"),
-        (entity() + " " * 100_000, "more than the 100000 that are read"),
+        (entity() + " " * 100_000, "more than the 100000 bytes that are read"),
     ],
 )
 def test_anything_else_is_refused_in_plain_words(document, words):
@@ -465,7 +465,7 @@ def test_what_shibd_refuses_or_cannot_use_is_refused_in_plain_words(name):
 
 def test_line_of_a_fault_is_named():
     document = metadata_corpus.ODD["lines of Windows"].replace("</md:IDP", "<md:NameIDFormat/></md:IDP")
-    with pytest.raises(saml_metadata.MetadataError, match="<NameIDFormat> in line 12 is empty"):
+    with pytest.raises(saml_metadata.MetadataError, match=r"<NameIDFormat> in line 12 \(of \S+/idp\) is empty"):
         examine(document, entity_id=metadata_corpus.IDP)
 
 

@@ -90,7 +90,7 @@ REFUSALS = {
     "too large": (
         SIGNED | {"shibboleth_sp_metadata_max_bytes": 1000},
         "endless.xml",
-        ["more than the 1000 that are read"],
+        ["more than the 1000 bytes that are read"],
     ),
     "an entity bomb": (SIGNED, "bomb.xml", ["carries a document type"]),
     "tied to nothing": (

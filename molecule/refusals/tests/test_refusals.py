@@ -309,7 +309,11 @@ CASES = {
     ),
     "metadata that shibd would not load": (
         {"flask_sso_idp_metadata_file": "{files}/form.xml"},
-        ["{files}/form.xml", "<OrganizationURL> in line 1 is empty", "Ask whoever publishes it for a corrected one"],
+        [
+            "{files}/form.xml",
+            f"<OrganizationURL> in line 1 (of {IDP}) is empty",
+            "Ask whoever publishes it for a corrected one",
+        ],
     ),
     "an entity bomb": (
         {"flask_sso_idp_metadata_file": "{files}/bomb.xml"},
