@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
+from signxml import XMLSigner
 
 IDP = "https://idp.example.org/idp"
 NAMESPACES = {
@@ -438,7 +439,9 @@ ENCODED = {
     "windows-1252": declared("windows-1252", "“€”").encode("cp1252"),
     "US-ASCII": declared("US-ASCII", "Jurgen").encode("ascii"),
 }
+SIGNED = XMLSigner().sign(etree.fromstring(beside(attributes=' ID="a"')), key=RSA_KEY, reference_uri="a")
 ACCEPTED = {name: text.encode() for name, text in (PRODUCTS | ODD).items()} | ENCODED
+ACCEPTED["signed by whoever"] = etree.tostring(SIGNED)
 
 NO_KEY = "carries no key to verify signatures with that can be read, so nobody could log in"
 HERE = f"in line 1 (of {IDP})"
@@ -493,7 +496,7 @@ REFUSED = {
     "EntityAttributes empty": (beside(extensions("<mdattr:EntityAttributes/>")), f"<EntityAttributes> {HERE} has no"),
     "Attribute without Name": (inside(change("Name=", "x=", ATTRIBUTE)), f"<Attribute> {HERE} has no Name"),
     "one broken entity of several": (
-        group(PLAIN, change("SingleSignOn", "SingleLogout", OTHER)), "(of https://other.example.org/idp) has no <SingleSignOnService>"
+        group(PLAIN, change("SingleSignOn", "SingleLogout", OTHER)), "(of https://other.example.org/idp) has no <Sing"
     ),
     "entity without roles": (group(PLAIN, entity(entity_id="urn:a")), "has no <RoleDescriptor> or"),
     "empty group": (group(PLAIN, group()), "has no <EntityDescriptor> or <EntitiesDescriptor>"),

@@ -369,7 +369,7 @@ class Transaction:
                 entry.update(uid=uid, gid=gid, mode=mode)
             if kind == "file":
                 text = item["content"] if item["secret"] is None else item["secret"]
-                content = base64.b64decode(item["content_base64"]) or text.encode("utf-8")
+                content = base64.b64decode(item["content_base64"]) or text.encode("utf-8", "surrogateescape")
                 entry["content"] = base64.b64encode(content).decode("ascii")
             wanted[item["path"]] = entry
         for pattern in self.module.params["exclusive"]:

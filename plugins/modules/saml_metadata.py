@@ -200,7 +200,7 @@ def parse(document):
     try:
         root = etree.fromstring(readable(document), parser)
     except etree.XMLSyntaxError as error:
-        remedy = "Check that the source gives metadata, not a web page, and all of it"
+        remedy = "Check that the source gives metadata, not a web page, and all of it and nothing else"
         if "ncod" in error.msg:
             remedy = "Save it as UTF-8, or name its encoding in its first line"
         raise MetadataError(f"is not XML ({error.msg}). {remedy}") from error
@@ -251,7 +251,7 @@ def signed_by(root, certificate, now):
     :raises MetadataError: if there is no such signature, or it does not hold.
     """
     try:
-        signer = x509.load_pem_x509_certificate(certificate.encode("utf-8"))
+        signer = x509.load_pem_x509_certificate(certificate.encode("utf-8", "surrogateescape"))
     except ValueError as error:
         raise MetadataError(f"cannot be checked, because the certificate of its signer is not PEM ({error})") from error
     if root.find(SIGNATURE + "Signature") is None:

@@ -400,9 +400,10 @@ def test_description_in_another_place_is_refused(document):
         examine(document)
 
 
-def test_pinned_certificate_that_is_none_is_named():
+@pytest.mark.parametrize("certificate", ["-----BEGIN NOTHING-----", "0\udc82"], ids=["no certificate", "DER"])
+def test_pinned_certificate_that_is_none_is_named(certificate):
     with pytest.raises(saml_metadata.MetadataError, match="the certificate of its signer is not PEM"):
-        examine(GENUINE, signing_certificate="-----BEGIN NOTHING-----")
+        examine(GENUINE, signing_certificate=certificate)
 
 
 @pytest.mark.parametrize(
