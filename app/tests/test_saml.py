@@ -173,6 +173,18 @@ def test_addresses_and_metadata_of_a_shibboleth_service_provider(saml, idp, sp_k
     ]
 
 
+def test_addresses_with_a_query(saml, idp, tmp_path):
+    """They are written into messages, where & is &amp;, and browsers are sent to them as they are."""
+    text = re.sub(r"idp\.example\.org/(s[sl]o)", r"idp.example.org/\1?a=1&amp;b=2", idp.metadata())
+    (tmp_path / "idp.xml").write_text(text)
+    browser = open_browser(saml)
+    request = ask(browser)
+    assert browser.get("/login").location.startswith("https://idp.example.org/sso?a=1&b=2&SAMLRequest=")
+    assert request.document.get("Destination") == "https://idp.example.org/sso?a=1&b=2"
+    assert answer(browser, request, idp.signed(request.id)).status_code == 303
+    assert browser.get("/logout").location.startswith("https://idp.example.org/slo?a=1&b=2&SAMLRequest=")
+
+
 def test_onelogin(saml, tmp_path):
     idp = IdentityProvider(
         saml["entity_id"], f"{SITE}/saml/acs", f"{SITE}/saml/logout", "https://app.onelogin.com/saml/metadata/123456"

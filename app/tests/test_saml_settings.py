@@ -28,6 +28,7 @@ def start(saml: object):
     ("change", "text"),
     [
         ({"entity_id": "", "certificate": ""}, "lacks entity_id, certificate"),
+        ({"entity_id": "https://sp.example.org/?a&b"}, "cannot write: use one without '&'"),
         ({"entity-id": "x"}, "has no keys but entity_id, site"),
         ({"lifetime": "28800"}, "lifetime '28800', which is not of type int"),
         ({"timeout": -1}, "write seconds"),
@@ -80,7 +81,6 @@ def test_no_setting(setting):
         (lambda text: text.replace('use="signing"', 'use="encryption"'), "no signing certificate"),
         (lambda text: text.replace("<ds:X509Certificate>M", "<ds:X509Certificate>x"), "no signing certificate"),
         (lambda text: text.replace('"https://idp.example.org/sso"', '"javascript:x"'), "idp_sso_url_invalid"),
-        (lambda text: text.replace("idp.example.org/sso", "idp.example.org/sso?a&amp;b"), "cannot write"),
         (lambda text: several(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
         (lambda text: several(text, text), "describes https://idp.example.org/metadata twice"),
         (
@@ -92,7 +92,6 @@ def test_no_setting(setting):
             "twice: get metadata that does",
         ),
         (lambda text: text.replace("entityID", 'validUntil="soon" entityID'), "validUntil='soon', which is not a date"),
-        (lambda text: text.replace("entityID", 'validUntil="" entityID'), "validUntil='', which is not a date"),
     ],
 )
 def test_wrong_metadata(saml, tmp_path, idp, change, text):

@@ -57,6 +57,10 @@ options:
         description: Text of a file.
         type: str
         default: ""
+      content_base64:
+        description: Bytes of a file in Base64, instead of O(files[].content).
+        type: str
+        default: ""
       secret:
         description: Text of a file that must never be shown, instead of O(files[].content).
         type: str
@@ -385,7 +389,8 @@ class Transaction:
                 entry.update(uid=uid, gid=gid, mode=mode)
             if kind == "file":
                 text = item["content"] if item["secret"] is None else item["secret"]
-                entry["content"] = base64.b64encode(text.encode("utf-8")).decode("ascii")
+                content = base64.b64decode(item["content_base64"]) or text.encode("utf-8", "surrogateescape")
+                entry["content"] = base64.b64encode(content).decode("ascii")
             wanted[item["path"]] = entry
         for pattern in self.module.params["exclusive"]:
             for path in filter(self._unwanted, glob.glob(pattern)):
@@ -554,6 +559,7 @@ def main():
         "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
         "target": {"type": "str", "default": ""},
         "content": {"type": "str", "default": ""},
+        "content_base64": {"type": "str", "default": ""},
         "secret": {"type": "str", "no_log": True},
         "keep": {"type": "bool", "default": False},
         "owner": {"type": "str", "default": "root"},

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door
     of entity expansion), is too large or out of date, or describes no identity provider of the expected name, or two.
+  - Asks of its form what shibd asks, and of the expected identity provider an address for logins and a key that can be
+    read, without which nobody could log in.
   - Refuses what programs read in different ways, such as descriptions inside of a signature.
   - Ties the document to something trusted, by O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
     has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
@@ -19,10 +21,15 @@ description:
 author: campus.flask_sso contributors
 requirements: [lxml, signxml, cryptography]
 options:
-  content:
-    description: The document.
+  path:
+    description: File with the document, where the module runs.
+    type: path
+  content_base64:
+    description: The document's bytes in Base64, as M(ansible.builtin.slurp) returns them.
     type: str
-    required: true
+  content:
+    description: The document as text, which stands for its bytes in UTF-8.
+    type: str
   source:
     description: Where the document came from, for messages.
     type: str
@@ -40,7 +47,11 @@ options:
     type: str
     default: ""
   sha256:
-    description: SHA-256 that the document must have.
+    description: SHA-256 that the document must have, as C(sha256sum) prints it; colons and capitals do not matter.
+    type: str
+    default: ""
+  known_sha256:
+    description: SHA-256 of a document that is not returned, as a copy of it is where it has to be.
     type: str
     default: ""
   idp_keys:
@@ -76,7 +87,7 @@ attributes:
 EXAMPLES = r"""
 - name: Check the metadata of one identity provider by its key
   campus.flask_sso.saml_metadata:
-    content: "{{ lookup('ansible.builtin.file', 'idp.xml') }}"
+    path: "{{ playbook_dir }}/idp.xml"
     source: idp.xml
     entity_id: https://idp.example.org/shibboleth
     idp_keys: [7d8b3e5c0f6f0f6bd8d2a1f2c1c26c3fb3f7f1d6d9b9fb1a51ad3ce8e0f3d1aa]
@@ -84,7 +95,7 @@ EXAMPLES = r"""
 
 - name: Check the signed metadata of a federation
   campus.flask_sso.saml_metadata:
-    content: "{{ fetched.content }}"
+    content_base64: "{{ fetched.content }}"
     signing_certificate: "{{ lookup('ansible.builtin.file', 'federation.pem') }}"
     max_validity_days: 28
   delegate_to: localhost
@@ -95,21 +106,38 @@ sha256:
   description: SHA-256 of the document.
   returned: success
   type: str
+content_base64:
+  description: The document's bytes in Base64.
+  returned: success, unless it is the one that O(known_sha256) names
+  type: str
+bindings:
+  description: Ways in which the identity provider can be asked to authenticate somebody.
+  returned: success, with O(entity_id)
+  type: list
+  elements: str
+  sample: [HTTP-Redirect, HTTP-POST]
+certificates:
+  description: How many certificates it has whose keys verify its signatures.
+  returned: success, with O(entity_id)
+  type: int
 """
 
 import base64
 import binascii
+import codecs
 import hashlib
+import re
 import traceback
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.campus.flask_sso.plugins.module_utils.metadata_form import fault, instant
 
 try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
     from lxml import etree
     from signxml import SignatureConfiguration, XMLVerifier
     from signxml.exceptions import SignXMLException
@@ -119,6 +147,7 @@ except ImportError:
 
 METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}"
+SIGNATURE_11 = "{http://www.w3.org/2009/xmldsig11#}"
 KEY_FORMS = {
     METADATA + "EncryptionMethod",
     "{http://www.w3.org/2001/04/xmlenc#}KeySize",
@@ -128,10 +157,36 @@ KEY_FORMS = {
     *(SIGNATURE + name for name in ("X509SubjectName", "X509IssuerSerial", "X509IssuerName", "X509SerialNumber")),
 }
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
+BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:"
+#: What shibd asks by.
+ASKED_BY = ("HTTP-Redirect", "HTTP-POST", "HTTP-POST-SimpleSign")
+DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["'][^>]*>""")
+UTF_16 = re.compile(rb"utf-?16|(iso-10646-)?ucs-?2", re.IGNORECASE)
+REMEDY = "Ask whoever publishes it for a corrected one, or correct a copy"
 
 
 class MetadataError(ValueError):
     """What is wrong with a document, and what to do."""
+
+
+def readable(document):
+    """Return a document as lxml reads it, where shibd reads it although it names another encoding than its own.
+
+    Windows' tools leave "UTF-16" in what they save as UTF-8.
+
+    :param bytes document: The document.
+    :raises MetadataError: if it is in UTF-16 and names another encoding, which shibd does not read.
+    """
+    wide = document.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    start = document[:400].decode("utf-16", "replace").lstrip("\ufeff").encode("utf-8") if wide else document[:400]
+    found = DECLARATION.match(start)
+    if not found or bool(UTF_16.match(found[1])) == wide:
+        return document
+    if wide:
+        raise MetadataError(
+            f"is in UTF-16, but says that it is {found[1].decode('ascii', 'replace')}. Save it as UTF-8"
+        )
+    return document[found.end() :]
 
 
 def parse(document):
@@ -143,11 +198,16 @@ def parse(document):
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(document, parser)
+        root = etree.fromstring(readable(document), parser)
     except etree.XMLSyntaxError as error:
+        remedy = "Check that the source gives metadata, not a web page, and all of it and nothing else"
+        if "ncod" in error.msg:
+            remedy = "Save it as UTF-8, or name its encoding in its first line"
+        raise MetadataError(f"is not XML ({error.msg}). {remedy}") from error
+    if root.getroottree().docinfo.xml_version not in ("1.0", "1.1"):
         raise MetadataError(
-            f"is not XML ({error.msg}). Check that the address gives metadata, not a web page"
-        ) from error
+            f"is written in XML {root.getroottree().docinfo.xml_version}, which nobody reads. Get XML 1.0"
+        )
     if root.getroottree().docinfo.doctype:
         raise MetadataError(
             "carries a document type (<!DOCTYPE), which metadata never needs. Get it from another source"
@@ -191,7 +251,7 @@ def signed_by(root, certificate, now):
     :raises MetadataError: if there is no such signature, or it does not hold.
     """
     try:
-        signer = x509.load_pem_x509_certificate(certificate.encode("utf-8"))
+        signer = x509.load_pem_x509_certificate(certificate.encode("utf-8", "surrogateescape"))
     except ValueError as error:
         raise MetadataError(f"cannot be checked, because the certificate of its signer is not PEM ({error})") from error
     if root.find(SIGNATURE + "Signature") is None:
@@ -219,13 +279,12 @@ def expiry(element):
     :raises MetadataError: if it says so in no form that SAML allows.
     """
     text = element.get("validUntil")
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise MetadataError(f'has validUntil="{text}", which is not a date') from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    moment = instant(text) if text else None
+    if text and not moment:
+        raise MetadataError(
+            f'has validUntil="{text}", which is not a date and time such as 2026-01-31T12:00:00Z. {REMEDY}'
+        )
+    return moment
 
 
 def in_force(elements, now, max_validity_days):
@@ -324,24 +383,91 @@ def only_role(root, entity_id):
     return [roles[0], *roles[0].iterancestors()]
 
 
+def loads(element, load):
+    """Whether the certificate or key that an element holds in Base64 can be loaded.
+
+    :param element: The element.
+    :param load: The function that loads it.
+    """
+    try:
+        # As for shibd, what is no Base64 does not count.
+        load(base64.b64decode(element.xpath("string()").encode("ascii", "ignore")))
+    except (ValueError, binascii.Error, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def not_empty(data):
+    """Load the number or point that a bare key is made of.
+
+    :param bytes data: It.
+    :raises ValueError: if there is none.
+    """
+    if not data:
+        raise ValueError("empty")
+
+
+def usable(role):
+    """Require that users can be sent to an identity provider, and that its answers can be verified.
+
+    shibd loads metadata that allows neither, and refuses every login.
+
+    :param role: Its IDPSSODescriptor.
+    :returns: dict with ``bindings`` and ``certificates``, see RETURN.
+    :raises MetadataError: if nobody could log in.
+    """
+    services = role.iterchildren(METADATA + "SingleSignOnService")
+    known = [(one.get("Binding").replace(BINDINGS, ""), one.get("Location")) for one in services]
+    bindings = [binding for binding, _location in known if binding in ASKED_BY]
+    if not bindings:
+        raise MetadataError(
+            f"has SingleSignOnService for {', '.join(binding for binding, _location in known)} alone, and none for"
+            " HTTP-Redirect or HTTP-POST. Have one switched on at the identity provider"
+        )
+    for binding, location in known:
+        if binding in ASKED_BY and not re.fullmatch(r"https?://[^\s/]\S*", location):
+            raise MetadataError(
+                f'has SingleSignOnService for {binding} at "{location}", which is not a web address. {REMEDY}'
+            )
+    keys = [key for key in role.iterchildren(METADATA + "KeyDescriptor") if key.get("use") != "encryption"]
+
+    def count(tag, load):
+        return sum(loads(one, load) for key in keys for one in key.iter(tag))
+
+    certificates = count(SIGNATURE + "X509Certificate", lambda der: x509.load_der_x509_certificate(der).public_key())
+    bare = {
+        SIGNATURE + "Modulus": not_empty,
+        SIGNATURE_11 + "PublicKey": not_empty,
+        SIGNATURE_11 + "DEREncodedKeyValue": load_der_public_key,
+    }
+    if not certificates and not any(count(tag, load) for tag, load in bare.items()):
+        raise MetadataError(
+            "carries no key to verify signatures with that can be read, so nobody could log in. It needs a"
+            ' KeyDescriptor whose use is "signing", or left out, and whose X509Certificate holds a certificate in'
+            f" Base64, without the lines -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----. {REMEDY}"
+        )
+    return {"bindings": list(dict.fromkeys(bindings)), "certificates": certificates}
+
+
 def examine(document, now, options):
     """Find what is wrong with a metadata document.
 
     :param bytes document: The document.
     :param datetime now: The time to judge validity and signatures at.
     :param dict options: The module's options.
+    :returns: dict with what :func:`usable` found out.
     :raises MetadataError: if anything is wrong.
     """
     if len(document) > options["max_bytes"]:
-        raise MetadataError(f"has {len(document)} bytes, more than the {options['max_bytes']} that are read")
+        raise MetadataError(f"has more than the {options['max_bytes']} bytes that are read")
     called = {name: name for name in options} | options["names"]
     digest = hashlib.sha256(document).hexdigest()
-    if options["sha256"] and digest != options["sha256"].lower():
+    if options["sha256"] and digest != options["sha256"].replace(":", "").lower():
         raise MetadataError(
             f"has the SHA-256 {digest}, not {called['sha256']} {options['sha256']}. Look at what has changed"
             f" before you write the new one into {called['sha256']}"
         )
-    root = parse(document)
+    root = whole = parse(document)
     unambiguous(root)
     if options["signing_certificate"]:
         root = signed_by(root, options["signing_certificate"], now)
@@ -364,6 +490,10 @@ def examine(document, now, options):
     in_force([root, *counted], now, options["max_validity_days"])
     if options["idp_keys"]:
         pinned(root, options["idp_keys"], called["idp_keys"])
+    problem = fault(whole)
+    if problem:
+        raise MetadataError(f"has a form that shibd refuses: {problem}. {REMEDY}")
+    found = usable(counted[0]) if wanted else {}
     if not (options["trusted_source"] or options["signing_certificate"] or options["sha256"] or options["idp_keys"]):
         raise MetadataError(
             "is not tied to anything that you trust, so whoever answers in its place decides who may log in. It carries"
@@ -371,33 +501,62 @@ def examine(document, now, options):
             f" says elsewhere and write it into {called['idp_keys']}. Or give {called['signing_certificate']} or"
             f" {called['sha256']}; or, where the source is proof enough to you, set {called['trusted_source']}"
         )
+    return found
+
+
+def bytes_of(options):
+    """Return the document's bytes, from wherever it is given.
+
+    :param dict options: The module's options.
+    :raises MetadataError: if it cannot be read.
+    """
+    if options["path"]:
+        try:
+            with open(options["path"], "rb") as stream:
+                return stream.read(options["max_bytes"] + 1)
+        except OSError as error:
+            raise MetadataError(f"cannot be read ({error.strerror}). Correct the path, or the file's rights") from error
+    if options["content"] is not None:
+        return options["content"].encode("utf-8", "surrogateescape")
+    try:
+        return base64.b64decode(options["content_base64"])
+    except binascii.Error as error:
+        raise MetadataError(f"is not in Base64 ({error}). Give content_base64 what slurp returned") from error
 
 
 def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "content": {"type": "str", "required": True},
+            "path": {"type": "path"},
+            "content_base64": {"type": "str"},
+            "content": {"type": "str"},
             "source": {"type": "str", "default": "the metadata document"},
             "entity_id": {"type": "str", "default": ""},
             "signing_certificate": {"type": "str", "default": ""},
             "sha256": {"type": "str", "default": ""},
+            "known_sha256": {"type": "str", "default": ""},
             "idp_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "trusted_source": {"type": "bool", "default": False},
             "names": {"type": "dict", "default": {}},
             "max_validity_days": {"type": "int", "default": 0},
             "max_bytes": {"type": "int", "default": 104857600},
         },
+        required_one_of=[("path", "content_base64", "content")],
+        mutually_exclusive=[("path", "content_base64", "content")],
         supports_check_mode=True,
     )
     if etree is None:
         module.fail_json(msg=missing_required_lib("lxml, signxml and cryptography"), exception=MISSING)
-    document = module.params["content"].encode("utf-8")
     try:
-        examine(document, datetime.now(timezone.utc), module.params)
+        document = bytes_of(module.params)
+        found = examine(document, datetime.now(timezone.utc), module.params)
     except MetadataError as error:
         module.fail_json(msg=f"{module.params['source']} {error}. Nothing was changed.")
-    module.exit_json(changed=False, sha256=hashlib.sha256(document).hexdigest())
+    digest = hashlib.sha256(document).hexdigest()
+    if digest != module.params["known_sha256"]:
+        found["content_base64"] = base64.b64encode(document).decode("ascii")
+    module.exit_json(changed=False, sha256=digest, **found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the collection importable under its own name, and run its modules as Ansible does, in this process."""
+"""Make the collection importable under its own name, and what else is tested; run modules as Ansible does, in here."""
 
 import json
 import sys
@@ -13,7 +13,8 @@ from types import ModuleType
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
+for place in (".collections", "app", "molecule/shared"):
+    sys.path.insert(0, str(Path(__file__).parents[2] / place))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files of a service change together or not at all, and a service that cannot run with them gets the old ones back."""
 
+import base64
 import grp
 import os
 import pwd
@@ -147,6 +148,14 @@ def test_check_mode_says_what_would_change_and_writes_nothing(service):
     assert result["diff"][0]["after"] == "a\n"
     assert tree(service.etc) == {}
     assert not service.journal.parent.exists()
+
+
+def test_bytes_are_written_as_they_are(service):
+    """What is no text in UTF-8, with newlines of any kind at its end."""
+    data = bytes(range(256)) + b"\r\n\n"
+    assert service.stage({"path": "data", "content_base64": base64.b64encode(data).decode()})["changed"]
+    assert (service.etc / "data").read_bytes() == data
+    assert not service.stage({"path": "data", "content_base64": base64.b64encode(data).decode()})["diff"]
 
 
 def test_secret_is_written_and_never_shown(service):

@@ -3,11 +3,13 @@
 """Metadata is accepted, or refused in plain words; whatever a document holds, nothing else happens."""
 
 import base64
+import codecs
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from xml.sax.saxutils import quoteattr
 
+import metadata_corpus
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import saml_metadata
 from cryptography import x509
@@ -19,18 +21,80 @@ from hypothesis import strategies as st
 from lxml import etree
 from signxml import XMLSigner
 
+from flask_sso_app.settings import SettingsError
+from flask_sso_app.sources.saml_settings import identity_provider
+
 IDP = "https://idp.example.org"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "urn:oasis:names:tc:SAML:2.0:metadata"
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 
 
+@dataclass
+class Signer:
+    """A key, and the self-signed certificate that carries it."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> str:
+        """The certificate as PEM."""
+        return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the public key."""
+        return sha256(self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+    @property
+    def key_info(self) -> str:
+        """The certificate as metadata carries it."""
+        der = base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
+        return f"<X509Data><X509Certificate>\n{der}\n</X509Certificate></X509Data>"
+
+    def sign(self, document: str) -> str:
+        """Return the document with an enveloped signature as its root's first child."""
+        signed = XMLSigner(signature_algorithm="ecdsa-sha256").sign(
+            etree.fromstring(document), key=self.key, cert=self.pem, reference_uri="#all"
+        )
+        return etree.tostring(signed).decode()
+
+
+def new_signer(days: int = 1) -> Signer:
+    """Make a signer whose certificate ends so many days after the time of these tests."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "signer")])
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, NOW - timedelta(days=9), NOW + timedelta(days=days)
+    )
+    return Signer(key, builder.sign(key, SHA256()))
+
+
+SIGNER = new_signer()
+OTHER = new_signer()
+
+
+SERVICE = (
+    '<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"'
+    ' Location="https://idp.example.org/sso"/>'
+)
+
+
+def key_descriptor(key_info: str, use: str = ' use="signing"') -> str:
+    """Return a key as metadata carries it."""
+    return (
+        f'<KeyDescriptor{use}><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">{key_info}</KeyInfo></KeyDescriptor>'
+    )
+
+
 def entity(entity_id: str = IDP, role: str = "IDPSSODescriptor", protocol: str = SAML2, valid_until: str = "") -> str:
-    """Return the smallest description of an entity."""
+    """Return the smallest description of an entity with which users could log in."""
     validity = f" validUntil={quoteattr(valid_until)}" if valid_until else ""
     return (
         f'<EntityDescriptor xmlns="{NAMESPACE}" entityID={quoteattr(entity_id)}{validity}>'
-        f"<{role} protocolSupportEnumeration={quoteattr(protocol)}/></EntityDescriptor>"
+        f"<{role} protocolSupportEnumeration={quoteattr(protocol)}>{key_descriptor(SIGNER.key_info)}{SERVICE}</{role}>"
+        "</EntityDescriptor>"
     )
 
 
@@ -92,7 +156,7 @@ def test_metadata_of_the_identity_provider_is_accepted(document):
         (entity(valid_until="2026-01-01T01:00:00+02:00"), "was valid until 2026-01-01 01:00 UTC+02:00"),
         (entity(valid_until="soon"), 'has validUntil="soon", which is not a date'),
         (federation(entity(), valid_until="2020-01-01T00:00:00Z"), "was valid until 2020-01-01"),
-        (entity() + " " * 100_000, "more than the 100000 that are read"),
+        (entity() + " " * 100_000, "more than the 100000 bytes that are read"),
     ],
 )
 def test_anything_else_is_refused_in_plain_words(document, words):
@@ -161,59 +225,10 @@ def test_module_accepts_a_document_or_names_its_source(run_module):
     assert result["msg"].endswith("Nothing was changed.")
 
 
-@dataclass
-class Signer:
-    """A key, and the self-signed certificate that carries it."""
-
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-    @property
-    def pem(self) -> str:
-        """The certificate as PEM."""
-        return self.certificate.public_bytes(Encoding.PEM).decode()
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the public key."""
-        return sha256(self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-
-    @property
-    def key_info(self) -> str:
-        """The certificate as metadata carries it."""
-        der = base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
-        return f"<X509Data><X509Certificate>\n{der}\n</X509Certificate></X509Data>"
-
-    def sign(self, document: str) -> str:
-        """Return the document with an enveloped signature as its root's first child."""
-        signed = XMLSigner(signature_algorithm="ecdsa-sha256").sign(
-            etree.fromstring(document), key=self.key, cert=self.pem, reference_uri="#all"
-        )
-        return etree.tostring(signed).decode()
-
-
-def new_signer(days: int = 1) -> Signer:
-    """Make a signer whose certificate ends so many days after the time of these tests."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "signer")])
-    builder = x509.CertificateBuilder(
-        name, name, key.public_key(), 1, NOW - timedelta(days=9), NOW + timedelta(days=days)
-    )
-    return Signer(key, builder.sign(key, SHA256()))
-
-
-SIGNER = new_signer()
-OTHER = new_signer()
-
-
 def keyed(*key_infos: str, use: str = ' use="signing"') -> str:
     """Return the description of an identity provider with these keys, in a document that can be signed."""
-    keys = "".join(
-        f'<KeyDescriptor{use}><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#">{info}</KeyInfo></KeyDescriptor>'
-        for info in key_infos
-    )
-    described = entity().replace("/></EntityDescriptor>", f">{keys}</IDPSSODescriptor></EntityDescriptor>")
-    return described.replace("entityID=", 'ID="all" entityID=', 1)
+    keys = "".join(key_descriptor(info, use) for info in key_infos)
+    return entity().replace(key_descriptor(SIGNER.key_info), keys).replace("entityID=", 'ID="all" entityID=', 1)
 
 
 def test_document_from_anywhere_is_refused_with_the_key_to_compare():
@@ -323,7 +338,7 @@ def test_pinned_document_is_accepted_and_every_other_refused():
 
 @pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["in force", "expired"])
 def test_document_signed_by_the_pinned_key_is_accepted(signer):
-    examine(signer.sign(keyed()), trusted_source=False, signing_certificate=signer.pem)
+    examine(signer.sign(keyed(SIGNER.key_info)), trusted_source=False, signing_certificate=signer.pem)
 
 
 GENUINE = SIGNER.sign(keyed(SIGNER.key_info))
@@ -385,9 +400,10 @@ def test_description_in_another_place_is_refused(document):
         examine(document)
 
 
-def test_pinned_certificate_that_is_none_is_named():
+@pytest.mark.parametrize("certificate", ["-----BEGIN NOTHING-----", "0\udc82"], ids=["no certificate", "DER"])
+def test_pinned_certificate_that_is_none_is_named(certificate):
     with pytest.raises(saml_metadata.MetadataError, match="the certificate of its signer is not PEM"):
-        examine(GENUINE, signing_certificate="-----BEGIN NOTHING-----")
+        examine(GENUINE, signing_certificate=certificate)
 
 
 @pytest.mark.parametrize(
@@ -418,3 +434,67 @@ def test_no_change_of_a_signed_document_is_accepted(data):
     signed = saml_metadata.signed_by(root, SIGNER.pem, NOW)
     genuine = saml_metadata.signed_by(saml_metadata.parse(GENUINE.encode()), SIGNER.pem, NOW)
     assert etree.tostring(signed, method="c14n") == etree.tostring(genuine, method="c14n")
+
+
+@pytest.mark.parametrize("name", metadata_corpus.ACCEPTED)
+def test_what_identity_providers_write_is_accepted(run_module, tmp_path, name):
+    """From a file, whose bytes come back; the application reads the same, unless its preflight says that it cannot."""
+    path, document = tmp_path / "idp.xml", metadata_corpus.ACCEPTED[name]
+    path.write_bytes(document)
+    result = run_module(saml_metadata, path=str(path), entity_id=metadata_corpus.IDP, trusted_source=True)
+    assert "failed" not in result, result["msg"]
+    assert base64.b64decode(result["content_base64"]) == document
+    if "HTTP-Redirect" in result["bindings"] and result["certificates"]:
+        described, _ = identity_provider(str(path), metadata_corpus.IDP)
+        assert described["entityId"] == metadata_corpus.IDP
+    else:
+        with pytest.raises(SettingsError):
+            identity_provider(str(path), metadata_corpus.IDP)
+
+
+@pytest.mark.parametrize("name", [*metadata_corpus.REFUSED, *metadata_corpus.USELESS])
+def test_what_shibd_refuses_or_cannot_use_is_refused_in_plain_words(name):
+    document, words = (metadata_corpus.REFUSED | metadata_corpus.USELESS)[name]
+    with pytest.raises(saml_metadata.MetadataError) as refusal:
+        saml_metadata.examine(
+            document if isinstance(document, bytes) else document.encode(),
+            datetime.now(UTC),
+            OPTIONS | {"entity_id": metadata_corpus.IDP},
+        )
+    assert words in str(refusal.value)
+
+
+def test_line_of_a_fault_is_named():
+    document = metadata_corpus.ODD["lines of Windows"].replace("</md:IDP", "<md:NameIDFormat/></md:IDP")
+    with pytest.raises(saml_metadata.MetadataError, match=r"<NameIDFormat> in line 12 \(of \S+/idp\) is empty"):
+        examine(document, entity_id=metadata_corpus.IDP)
+
+
+def test_digest_is_that_of_the_bytes(run_module, tmp_path):
+    """As sha256sum prints it, newlines at the end and all; an editor of another system may have written it."""
+    document = codecs.BOM_UTF8 + entity().encode().replace(b"><", b">\r\n<") + b"\n\n"
+    (tmp_path / "idp.xml").write_bytes(document)
+    digest = sha256(document).hexdigest()
+    colons = ":".join(digest[place : place + 2] for place in range(0, 64, 2)).upper()
+    for document_from in {"path": str(tmp_path / "idp.xml")}, {"content_base64": base64.b64encode(document).decode()}:
+        for pin in digest, colons:
+            result = run_module(saml_metadata, **document_from, entity_id=IDP, sha256=pin)
+            assert result["sha256"] == digest, result
+            assert base64.b64decode(result["content_base64"]) == document
+        assert "content_base64" not in run_module(
+            saml_metadata, **document_from, entity_id=IDP, trusted_source=True, known_sha256=digest
+        )
+
+
+@pytest.mark.parametrize(
+    ("document_from", "words"),
+    [
+        ({"path": "/nowhere/idp.xml"}, "idp.xml cannot be read (No such file or directory). Correct the path"),
+        ({"content_base64": "a"}, "idp.xml is not in Base64"),
+        ({}, "one of the following is required: path, content_base64, content"),
+    ],
+)
+def test_document_that_is_not_there_is_named(run_module, document_from, words):
+    result = run_module(saml_metadata, **document_from, source="idp.xml")
+    assert result["failed"]
+    assert words in result["msg"]

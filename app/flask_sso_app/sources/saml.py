@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from html import escape
+from html import escape, unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -294,9 +294,25 @@ def metadata() -> Response:
     return Response(here().metadata, mimetype="application/samlmetadata+xml")
 
 
-def toolkit(path: str) -> OneLogin_Saml2_Auth:
+class Toolkit(OneLogin_Saml2_Auth):
+    """python3-saml with the identity provider's addresses as they are; the settings have them escaped, for messages."""
+
+    def get_sso_url(self) -> str:
+        """Return the address for logins."""
+        return unescape(super().get_sso_url())
+
+    def get_slo_url(self) -> str | None:
+        """Return the address for logouts."""
+        return unescape(super().get_slo_url() or "") or None
+
+    def get_slo_response_url(self) -> str | None:
+        """Return the address for answers to logouts."""
+        return unescape(super().get_slo_response_url() or "") or None
+
+
+def toolkit(path: str) -> Toolkit:
     """Return python3-saml for the request at hand, which came to ``path``."""
-    return OneLogin_Saml2_Auth(request_data(path), here().toolkit)
+    return Toolkit(request_data(path), here().toolkit)
 
 
 def request_data(path: str) -> dict[str, Any]:

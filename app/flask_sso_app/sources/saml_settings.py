@@ -10,6 +10,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from datetime import timezone
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -188,7 +189,7 @@ def check_attributes(setting: dict[str, Any], identifier: str) -> None:
 def plain(address: str) -> str:
     """Return an address that python3-saml can write into a message: it escapes none."""
     if re.search('[&<"]', address):
-        raise wrong(f"leads to the address {address!r}, which python3-saml cannot write: ask for one without '&'.")
+        raise wrong(f"has the entity_id {address!r}, which python3-saml cannot write: use one without '&'.")
     return address
 
 
@@ -252,26 +253,41 @@ def find_role(root: etree._Element, path: str, wanted: str) -> etree._Element:
 def expiry(role: etree._Element, path: str) -> float:
     """Return when a description ends, in seconds: at the first date that is on it or around it."""
     ends = [math.inf]
-    for text in (one.get("validUntil") for one in (role, *role.iterancestors()) if "validUntil" in one.attrib):
-        moment = parse_instant(re.sub(r"\.\d+", "", text))
+    for text in (one.get("validUntil") for one in (role, *role.iterancestors()) if one.get("validUntil")):
+        moment = parse_instant(re.sub(r"\.\d*", "", text))
         if moment is None:
             raise wrong(f"has idp_metadata {path!r} with validUntil={text!r}, which is not a date: get a fresh copy.")
         ends.append((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
     return min(ends)
 
 
+def loads(certificate: str) -> bool:
+    """Tell whether a certificate in Base64 can be read. One beside others that cannot is left out, as shibd does."""
+    try:
+        xmlsec.Key.from_memory(OneLogin_Saml2_Utils.format_cert(certificate), xmlsec.KeyFormat.CERT_PEM, None)
+    except xmlsec.Error:
+        return False
+    return True
+
+
 def identity_provider(path: str, wanted: str) -> tuple[dict[str, Any], float]:
     """Return what python3-saml has to know of the identity provider, and until when that holds, in seconds.
 
     Its own reader takes the first one of several, and an encryption key for want of a signing key. This one reads
-    what ``plugins/modules/saml_metadata.py`` judges, and nothing else.
+    what ``plugins/modules/saml_metadata.py`` judges, and nothing else. Addresses are escaped for python3-saml, which
+    writes them into messages as they are.
 
     :param path: file of the metadata.
     :param wanted: entityID; may be empty if there is only one.
     :raises SettingsError: if the metadata does not describe it, once and as it has to be.
     """
     try:
-        root = OneLogin_Saml2_XML.to_etree(read("idp_metadata", path))
+        # Windows' tools leave "UTF-16" in what they save as UTF-8.
+        text = re.sub(
+            rb"^(\xef\xbb\xbf)?<\?xml[^>]*\bUTF-?16[^>]*>", b"", read("idp_metadata", path), flags=re.IGNORECASE
+        )
+        root = OneLogin_Saml2_XML.to_etree(text)
+        etree.strip_tags(root, etree.Comment)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise wrong(f"has idp_metadata {path!r}, which is not metadata: {error}.") from None
 
@@ -283,25 +299,21 @@ def identity_provider(path: str, wanted: str) -> tuple[dict[str, Any], float]:
     login = find(role, "md:SingleSignOnService[@Binding=$redirect]/@Location")
     if not login:
         raise wrong(f"has idp_metadata {path!r}, where {wanted} has no SingleSignOnService with HTTP-Redirect.")
-    place = "md:KeyDescriptor[not(@use) or @use='signing']/ds:KeyInfo/ds:X509Data/ds:X509Certificate"
-    certificates = ["".join((found.text or "").split()) for found in find(role, place)]
-    try:
-        for text in certificates:
-            xmlsec.Key.from_memory(OneLogin_Saml2_Utils.format_cert(text), xmlsec.KeyFormat.CERT_PEM, None)
-    except xmlsec.Error:
-        certificates = []
+    place = "md:KeyDescriptor[not(@use) or @use='' or @use='signing']/ds:KeyInfo/ds:X509Data/ds:X509Certificate"
+    texts = ["".join((found.text or "").split()) for found in find(role, place)]
+    certificates = [text for text in texts if loads(text)]
     if not certificates:
         raise wrong(f"has idp_metadata {path!r}, where {wanted} has no signing certificate, or one that is none.")
     idp = {
         "entityId": wanted,
-        "singleSignOnService": {"url": plain(login[0]), "binding": Constants.BINDING_HTTP_REDIRECT},
+        "singleSignOnService": {"url": escape(login[0]), "binding": Constants.BINDING_HTTP_REDIRECT},
         "x509certMulti": {"signing": certificates},
     }
     for logout in find(role, "md:SingleLogoutService[@Binding=$redirect]")[:1]:
-        url = plain(logout.get("Location"))
+        url = logout.get("Location")
         idp["singleLogoutService"] = {
-            "url": url,
-            "responseUrl": plain(logout.get("ResponseLocation", url)),
+            "url": escape(url),
+            "responseUrl": escape(logout.get("ResponseLocation", url)),
             "binding": Constants.BINDING_HTTP_REDIRECT,
         }
     return idp, expiry(role, path)

@@ -16,6 +16,7 @@ import bench_client
 import httpx
 import lxml.etree
 import lxml.html
+import metadata_corpus
 import pytest
 from bench_fixtures import run_playbook
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -330,6 +331,23 @@ def test_what_shibd_does_and_the_application_does_not_is_refused(name: str, valu
     """Better than a rule that nobody heeds; and the identity provider's key is judged as for shibd."""
     code, said = deploy({name: value})
     assert code == 2
+    assert words in said
+    assert "changed=0 " in said
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("addresses for POST alone", "The application asks by HTTP-Redirect: have it switched on"),
+        ("key without a certificate", "without a certificate, which the application cannot use"),
+    ],
+)
+def test_metadata_that_serves_shibd_alone_is_refused(tmp_path: Path, odd: str, words: str) -> None:
+    (tmp_path / "idp.xml").write_bytes(metadata_corpus.ACCEPTED[odd])
+    source = {"flask_sso_idp_metadata_file": str(tmp_path / "idp.xml"), "flask_sso_idp_keys": []}
+    code, said = deploy(source | {"flask_sso_idp_entity_id": metadata_corpus.IDP})
+    assert code == 2
+    assert f"{metadata_corpus.IDP} " in said
     assert words in said
     assert "changed=0 " in said
 

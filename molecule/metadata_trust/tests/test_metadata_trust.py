@@ -7,14 +7,22 @@ The tests go from refusals, which change nothing, to changes, in this order.
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
+import re
 import resource
+import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from importlib import import_module
 
 import bench_client
 import federation
+import metadata_corpus
 import pytest
 from lxml import etree
 
@@ -82,7 +90,7 @@ REFUSALS = {
     "too large": (
         SIGNED | {"shibboleth_sp_metadata_max_bytes": 1000},
         "endless.xml",
-        ["more than the 1000 that are read"],
+        ["more than the 1000 bytes that are read"],
     ),
     "an entity bomb": (SIGNED, "bomb.xml", ["carries a document type"]),
     "tied to nothing": (
@@ -162,6 +170,81 @@ def test_unsigned_metadata_is_accepted_by(web, run_site, pin):
     assert code == 0, said
     assert web.file("/etc/shibboleth/idp-metadata.xml").content == document
     assert log_in() == "cpayne"
+
+
+def refused_by_shibd(web, documents: dict[str, bytes]) -> set[str]:
+    """Have shibd load documents as it loads a copy, in one run of its check; return the names of those that it refuses.
+
+    Many of its messages name none. So something that is no XML stands behind each document, as a mark in what it says.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for number, document in enumerate([*documents.values(), b"<end"]):
+            entry = tarfile.TarInfo(f"corpus/{number}.xml")
+            entry.size = len(document)
+            archive.addfile(entry, io.BytesIO(document))
+    unpack = ["docker", "exec", "--interactive", web.backend.name, "tar", "--extract", "--directory=/run"]
+    subprocess.run(unpack, input=packed.getvalue(), check=True)
+    config = etree.fromstring(web.file("/etc/shibboleth/shibboleth2.xml").content)
+    chain = config.find(".//{*}MetadataProvider")
+    namespace = chain.tag.rpartition("}")[0][1:]
+    providers = "".join(
+        f'<MetadataProvider type="XML" path="/run/corpus/{number}.xml"/>'
+        f'<MetadataProvider type="XML" path="/run/corpus/{len(documents)}.xml" id="end"/>'
+        for number in range(len(documents))
+    )
+    text = f'<MetadataProvider xmlns="{namespace}" type="Chaining">{providers}</MetadataProvider>'
+    chain.getparent().replace(chain, etree.fromstring(text))
+    command = f"cat > /run/corpus/config.xml; cd /run; runuser --user {web.file('/run/shibboleth').user} -- "
+    command += "/usr/sbin/shibd -t -c /run/corpus/config.xml 2> /dev/null; rm -r /run/corpus"
+    check = ["docker", "exec", "--interactive", web.backend.name, "sh", "-c", command]
+    said = subprocess.run(check, input=etree.tostring(config), capture_output=True, check=True).stdout.decode()
+    parts = re.split(r"(?ms)^[^\n]* \[end\]: .*? failure initializing MetadataProvider[^\n]*", said)
+    assert len(parts) == len(documents) + 1, said[-2000:]
+    return {name for name, part in zip(documents, parts, strict=False) if re.search(" (ERROR|CRIT) ", part)}
+
+
+def test_shibd_agrees_about_every_document_that_the_module_judges(web):
+    """tests/unit has what the module says of them."""
+    judged = {**metadata_corpus.REFUSED, **metadata_corpus.USELESS}
+    odd = {name: text if isinstance(text, bytes) else text.encode() for name, (text, _words) in judged.items()}
+    refused = refused_by_shibd(web, metadata_corpus.ACCEPTED | odd)
+    assert refused == set(metadata_corpus.REFUSED)
+
+
+def test_shibd_agrees_about_damage_to_any_element(web, monkeypatch):
+    """A part of all damages, which takes some seconds; every element has some."""
+    monkeypatch.syspath_prepend(f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/.collections")
+    form = import_module("ansible_collections.campus.flask_sso.plugins.module_utils.metadata_form")
+    documents = dict(list(metadata_corpus.damaged())[::7])
+    faults = {name: form.fault(etree.fromstring(document)) for name, document in documents.items()}
+    refused = refused_by_shibd(web, documents)
+    assert 50 < len(refused) < len(documents) - 50
+    assert {name: fault for name, fault in faults.items() if bool(fault) != (name in refused)} == {}
+
+
+@pytest.mark.parametrize(
+    ("product", "encoding", "mark", "source"),
+    [
+        ("AD FS", "utf-16-le", codecs.BOM_UTF16_LE, "flask_sso_idp_metadata_file"),
+        ("Entra ID", "utf-8", codecs.BOM_UTF8, "flask_sso_idp_metadata_url"),
+    ],
+)
+def test_bytes_of_what_microsofts_products_write_reach_shibd(web, run_site, tmp_path, product, encoding, mark, source):
+    document = mark + metadata_corpus.PRODUCTS[product].encode(encoding) + "\r\n\r\n".encode(encoding)
+    copy = tmp_path / "idp.xml"
+    copy.write_bytes(document)
+    variables = {
+        source: str(copy) if source.endswith("file") else federation.publish("microsoft.xml", document),
+        "flask_sso_idp_entity_id": metadata_corpus.IDP,
+        "flask_sso_idp_keys": [],
+        "shibboleth_sp_metadata_sha256": sha256(document).hexdigest(),
+    }
+    code, said = run_site(variables)
+    assert code == 0, said
+    assert web.file("/etc/shibboleth/idp-metadata.xml").content == document
+    with bench_client.client(follow_redirects=False) as session:
+        assert session.get("/login").headers["location"].startswith("https://idp.example.org/SingleSignOnService")
 
 
 def processor_seconds() -> float:

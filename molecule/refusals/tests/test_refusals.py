@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from metadata_corpus import ORGANIZATION, SSO, change, entity, key, role
 
 NAME = "flask.example.org"
 IDP = "https://auth.cern.ch/auth/realms/cern"
@@ -20,21 +21,19 @@ IDP = "https://auth.cern.ch/auth/realms/cern"
 NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "/var/log")
 
 
-def metadata(entity_id: str = IDP, role: str = "IDPSSODescriptor", valid_until: str = "2100-01-01T00:00:00Z") -> str:
-    """Return the smallest metadata that describes an entity in a role."""
-    return (
-        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity_id}"'
-        f' validUntil="{valid_until}">'
-        f'<{role} protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>'
-    )
+def metadata(entity_id: str = IDP, name: str = "IDPSSODescriptor", valid_until: str = "2100-01-01T00:00:00Z") -> str:
+    """Return metadata that describes an entity in a role."""
+    described = role(key(), SSO, name=name)
+    return entity(described, ORGANIZATION, entity_id=entity_id, attributes=f' validUntil="{valid_until}"')
 
 
 METADATA = {
     "idp.xml": metadata(),
+    "form.xml": change("https://example.org/URL", "", metadata()),
     "page.xml": "<!doctype html><p>Please log in<br></p>",
     "note.xml": "<note/>",
     "empty.xml": "",
-    "sp.xml": metadata(role="SPSSODescriptor"),
+    "sp.xml": metadata(name="SPSSODescriptor"),
     "other.xml": metadata("https://other.example.org"),
     "expired.xml": metadata(valid_until="2020-01-01T00:00:00Z"),
     "bomb.xml": '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>' + metadata("&b;&b;"),
@@ -311,6 +310,14 @@ CASES = {
     "metadata that has expired": (
         {"flask_sso_idp_metadata_file": "{files}/expired.xml"},
         ["{files}/expired.xml", "was valid until 2020-01-01 00:00 UTC", "Get a fresh copy"],
+    ),
+    "metadata that shibd would not load": (
+        {"flask_sso_idp_metadata_file": "{files}/form.xml"},
+        [
+            "{files}/form.xml",
+            f"<OrganizationURL> in line 1 (of {IDP}) is empty",
+            "Ask whoever publishes it for a corrected one",
+        ],
     ),
     "an entity bomb": (
         {"flask_sso_idp_metadata_file": "{files}/bomb.xml"},
