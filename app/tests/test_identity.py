@@ -134,7 +134,7 @@ def test_accented_letters(browser):
 def test_600_groups(browser):
     groups = [f"group-{number:03}-of-the-observatory" for number in range(600)]
     environ = shibboleth(upn="jbell", Group=";".join(groups))
-    assert me(browser, environ)["groups"] == groups
+    assert me(browser, environ)["groups"] == list(dict.fromkeys(groups))
     page = browser.get("/", environ=environ)
     assert all(group in page.text for group in groups)
     login = browser.get("/login", environ=environ)
@@ -182,7 +182,7 @@ def test_instant_never_fails(text):
 def test_any_text_is_shown_and_escaped(app, name, groups):
     environ = shibboleth(upn="x", displayName=name, Group=";".join(group.replace(";", r"\;") for group in groups))
     browser = app.test_client()
-    assert me(browser, environ)["groups"] == groups
+    assert me(browser, environ)["groups"] == list(dict.fromkeys(groups))
     for path in ("/", "/profile"):
         assert browser.get(path, environ=environ).status_code == 200
 

@@ -91,6 +91,62 @@ def test_login(browser, idp):
     assert browser.get("/login?next=/ping").location == "/ping"
 
 
+NAME_ID = '<saml:NameID NameQualifier="{}" SPNameQualifier="{}">opaque</saml:NameID>'
+ATTRIBUTE = '<saml:Attribute Name="{}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:{}">{}</saml:Attribute>'
+VALUE = "<saml:AttributeValue>{}</saml:AttributeValue>"
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "expected"),
+    [
+        ({}, "plain", ["plain"]),
+        ({}, "", []),
+        ({}, NAME_ID.format("a", "b"), []),
+        ({"default": "unknown"}, "", ["unknown"]),
+        ({"default": "unknown"}, "known", ["known"]),
+        ({"scope": "any"}, "staff@example.org", ["staff@example.org"]),
+        ({"scope": "any"}, "staff", []),
+        ({"scope": "any"}, "staff@", []),
+        ({"decoder": "nameid"}, NAME_ID.format("a", "b"), ["opaque"]),
+        ({"decoder": "nameid"}, "plain", []),
+        ({"decoder": "qualified_nameid"}, "<saml:NameID> opaque </saml:NameID>", ["{idp}!{sp}!opaque"]),
+        ({"decoder": "qualified_nameid"}, NAME_ID.format("{idp}", "{sp}"), ["{idp}!{sp}!opaque"]),
+        ({"decoder": "qualified_nameid"}, NAME_ID.format("https://other.example.org", "{sp}"), []),
+        ({"decoder": "qualified_nameid"}, NAME_ID.format("{idp}", "https://other.example.org"), []),
+        ({"format": "uri"}, "plain", []),
+        ({"format": "basic"}, "plain", ["plain"]),
+    ],
+)
+def test_attribute_is_read_as_shibd_reads_it(saml, idp, entry, value, expected):
+    names = {"idp": idp.entity_id, "sp": idp.sp}
+    saml["attributes"] = [{"id": "upn", "name": "upn"}, {"id": "Group", "name": "group", **entry}]
+    statement = ATTRIBUTE.format("upn", "basic", VALUE.format("ghopper")) + ATTRIBUTE.format(
+        "group", "basic", VALUE.format(value.format_map(names))
+    )
+    browser = open_browser(saml)
+    log_in(browser, idp, attribute_statement=f"<saml:AttributeStatement>{statement}</saml:AttributeStatement>")
+    assert browser.get("/api/me").json["groups"] == [text.format_map(names) for text in expected]
+
+
+def test_one_name_may_have_several_ids(saml, idp):
+    saml["attributes"] = [{"id": name, "name": "upn", "format": "uri"} for name in ("upn", "displayName")]
+    browser = open_browser(saml)
+    log_in(browser, idp, attributes={"upn": ["ghopper"]})
+    me = browser.get("/api/me").json
+    assert (me["identifier"], me["name"]) == ("ghopper", "ghopper")
+
+
+@pytest.mark.parametrize(
+    ("decoder", "expected"), [("string", "opaque"), ("nameid", "opaque"), ("qualified_nameid", "{}!{}!opaque")]
+)
+def test_name_id_of_the_login_has_its_format_for_a_name(saml, idp, decoder, expected):
+    kind = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+    saml["attributes"] = [{"id": "upn", "name": kind, "format": "uri", "decoder": decoder}]
+    browser = open_browser(saml)
+    log_in(browser, idp, name_id_element=f'<saml:NameID Format="{kind}">opaque</saml:NameID>')
+    assert user_of(browser) == expected.format(idp.entity_id, idp.sp)
+
+
 def test_request_is_signed_and_knows_this_site_by_its_settings(browser, idp, sp_keys):
     reply = browser.get("/login", headers={"Host": "evil.example"})
     request = Message(reply.location)

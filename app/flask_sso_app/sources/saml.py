@@ -149,7 +149,7 @@ def consume() -> Response | tuple[str, int]:
         expires = min(now() + lifetime, response.get_session_not_on_or_after() or now() + lifetime)
         name_id, index = response.get_nameid_data(), response.get_session_index() or ""
         facts = {
-            "attributes": rename(response.get_attributes()),
+            "attributes": response.read(here().setting["attributes"]),
             "identity_provider": here().toolkit.get_idp_data()["entityId"],
             "authenticated_at": response.authenticated_at,
             "context": next(iter(response.get_authn_contexts()), ""),
@@ -169,15 +169,6 @@ def consume() -> Response | tuple[str, int]:
     if g.identity is None:
         return login.refuse(*recall(), here().setting["required"])
     return redirect(waiting.target, 303)
-
-
-def rename(received: Mapping[str, list[Any]]) -> dict[str, list[str]]:
-    """Return the attributes by id. Several SAML names may share one; a value counts once, an XML structure is none."""
-    attributes: dict[str, dict[str, None]] = {}
-    for one in here().setting["attributes"]:
-        values = [value for value in received.get(one["name"], ()) if isinstance(value, str)]
-        attributes.setdefault(one["id"], {}).update(dict.fromkeys(values))
-    return {name: list(values) for name, values in attributes.items()}
 
 
 # Log out

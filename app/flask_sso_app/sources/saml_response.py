@@ -7,7 +7,7 @@ python3-saml lets pass what is absent or merely similar, and xmlsec does whateve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -19,6 +19,7 @@ from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
 from onelogin.saml2.response import OneLogin_Saml2_Response
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 DS, XENC = f"{{{Constants.NS_DS}}}", f"{{{Constants.NS_XENC}}}"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -65,6 +66,9 @@ ALGORITHMS = {
 
 #: Those of a query, too.
 SIGNATURES = ALGORITHMS[f"{DS}SignatureMethod"]
+
+NAME_ID = f"{{{Constants.NS_SAML}}}NameID"
+ATTRIBUTE_FORMAT = Constants.ATTRNAME_FORMAT_UNSPECIFIED.removesuffix("unspecified")
 
 CONFIRMATION = "/saml:Subject/saml:SubjectConfirmation"
 
@@ -146,12 +150,62 @@ class Response(OneLogin_Saml2_Response):
                 data.attrib.pop(name, None)
         return found
 
+    def read(self, entries: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+        """Return the attributes by id, as shibd gives them out by the same entries; a value counts once.
+
+        :param entries: the setting ``attributes``.
+        """
+        attributes: dict[str, dict[str, None]] = {one["id"]: {} for one in entries}
+        for element in [
+            *self._query_assertion("/saml:Subject/saml:NameID"),
+            *self._query_assertion("/saml:AttributeStatement/saml:Attribute"),
+        ]:
+            for one in entries:
+                if is_meant(element, one):
+                    attributes[one["id"]].update(dict.fromkeys(self.decode(element, one)))
+        for one in entries:
+            if "default" in one and not attributes[one["id"]]:
+                attributes[one["id"]] = {one["default"]: None}
+        return {name: list(values) for name, values in attributes.items()}
+
+    def decode(self, element: etree._Element, entry: dict[str, Any]) -> Iterator[str]:
+        """Return the values of an attribute, or of the subject's NameID. What is empty, or of another kind, is none.
+
+        :param entry: says what a value is.
+        """
+        values = [element] if element.tag == NAME_ID else element.findall("saml:AttributeValue", Constants.NSMAP)
+        if entry.get("decoder", "string") == "string":
+            texts = [OneLogin_Saml2_XML.element_text(one) or "" for one in values if one.find("*") is None]
+            yield from (text for text in texts if text and ("scope" not in entry or text.partition("@")[2]))
+            return
+        idp, sp = self._settings.get_idp_data()["entityId"], self._settings.get_sp_data()["entityId"]
+        for one in (name for value in values for name in value.iter(NAME_ID)):
+            text = (OneLogin_Saml2_XML.element_text(one) or "").strip()
+            if text and entry["decoder"] == "nameid":
+                yield text
+            elif text and (one.get("NameQualifier") or idp, one.get("SPNameQualifier") or sp) == (idp, sp):
+                yield f"{idp}!{sp}!{text}"
+
     @property
     def authenticated_at(self) -> str:
         """The authentication instant."""
         return next(
             (statement.get("AuthnInstant", "") for statement in self._query_assertion("/saml:AuthnStatement")), ""
         )
+
+
+def is_meant(element: etree._Element, entry: dict[str, Any]) -> bool:
+    """Tell whether an entry is about an attribute or, where its name is the format of a NameID, about the subject's.
+
+    :param element: the attribute or NameID.
+    :param entry: an entry of the setting ``attributes``; without a format it takes any.
+    """
+    if element.tag == NAME_ID:
+        name, formats = element.get("Format") or Constants.NAMEID_UNSPECIFIED, {"uri"}
+    else:
+        name, kind = element.get("Name"), element.get("NameFormat") or Constants.ATTRNAME_FORMAT_UNSPECIFIED
+        formats = {kind.removeprefix(ATTRIBUTE_FORMAT)} | ({"uri"} if kind.endswith(":unspecified") else set())
+    return entry["name"] == name and ("format" not in entry or entry["format"] in formats)
 
 
 def check_times(data: etree._Element) -> int:

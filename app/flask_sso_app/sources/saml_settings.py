@@ -54,6 +54,13 @@ DEFAULTS = {
 }
 NEEDED = list(DEFAULTS)[:4]
 
+#: What an attribute may say beside id, name and default. The scopes of the identity provider are not checked here.
+CHOICES = {
+    "format": ("uri", "basic", "unspecified"),
+    "decoder": ("string", "nameid", "qualified_nameid"),
+    "scope": ("any",),
+}
+
 MD = f"{{{Constants.NS_MD}}}"
 
 SECURITY = {
@@ -179,6 +186,11 @@ def check_attributes(setting: dict[str, Any], identifier: str) -> None:
     for one in setting["attributes"]:
         if not isinstance(one, dict) or not all(isinstance(one.get(key), str) and one[key] for key in ("id", "name")):
             raise wrong(f"has an attribute {one!r}: write an object with id and name, each a text.")
+        for key, values in CHOICES.items():
+            if one.get(key, values[0]) not in values:
+                raise wrong(f"has an attribute {one!r}: write {key} as one of {', '.join(values)}, or leave it out.")
+        if "default" in one and (one["id"] == identifier or not isinstance(one["default"], str) or not one["default"]):
+            raise wrong(f"has an attribute {one!r}: write a text as default, and none for who a user is.")
     absent = [
         name for name in [identifier, *setting["required"]] if name not in {one["id"] for one in setting["attributes"]}
     ]

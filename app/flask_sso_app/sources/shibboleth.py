@@ -102,10 +102,10 @@ def read_session(environ: Mapping[str, Any]) -> Session | None:
 
 
 def read_attributes(environ: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the attributes named in the settings that have a value."""
+    """Return the attributes named in the settings that have a value. One that came under several names counts once."""
     config = current_app.config
     names = dict.fromkeys([*config["ATTRIBUTES"].values(), *config["MORE_ATTRIBUTES"]])
-    attributes = {name: split_values(decode(environ.get(name, ""))) for name in names}
+    attributes = {name: tuple(dict.fromkeys(split_values(decode(environ.get(name, ""))))) for name in names}
     return {name: values for name, values in attributes.items() if values}
 
 

@@ -1,30 +1,108 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names and the address of CERN's earlier sign-on still work."""
+"""The names and the address of CERN's earlier sign-on still work, and so does an application written for it."""
 
 import bench_client
+import bench_fixtures
+import lxml.html
+import pytest
 
 
-def test_the_application_gets_the_earlier_names():
+def shown(response) -> dict[str, str]:
+    """Return what the application's page says about its user, by name."""
+    return {one.get("id"): one.text for one in lxml.html.fromstring(response.text).iter("dd")}
+
+
+def arrived(visitor) -> dict[str, str]:
+    """Return the variables that a request has at the application, whose place the recorder takes."""
+    return {name: value.encode("latin-1").decode() for name, value in visitor.get("/").json()["variables"]}
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        (
+            "mcurie",
+            {
+                "username": "mcurie",
+                "fullname": "Maria Skłodowska-Curie",
+                "personid": "100004",
+                "department": "unknown",
+                "email": "maria.sklodowska-curie@example.org",
+                "group": "institut-du-radium",
+                "role": "user",
+                "external": "unknown",
+            },
+        ),
+        (
+            "lmeitner",
+            {
+                "username": "lmeitner",
+                "fullname": "Lise Meitner",
+                "personid": "100007",
+                "department": "Physics",
+                "email": "lise.meitner@example.org",
+                "external": "unknown",
+            },
+        ),
+    ],
+)
+def test_the_application_of_the_tutorial_knows_its_user(visitor, user, expected):
+    """It demands a department, which is made up only for those who have none."""
+    response, _ = bench_client.saml_login(visitor, "/login", user)
+    assert (response.url.path, shown(response)) == ("/", expected)
+
+
+@pytest.mark.parametrize(("user", "status"), [("lmeitner", 404), ("mcurie", 403)])
+def test_a_rule_tells_a_department_from_one_that_is_made_up(visitor, user, status):
+    """The application, which has no such page, is asked only for somebody whose department is the right one."""
+    bench_client.saml_login(visitor, "/login", user)
+    assert visitor.get("/physics").status_code == status
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_visitor_without_a_session_has_no_attributes(visitor):
+    """Nothing that is made up reaches the application before a login."""
+    assert [name for name in arrived(visitor) if name.startswith("ADFS_")] == []
+
+
+def test_the_earlier_names_stand_for_those_of_today(visitor, web):
     """What was ADFS_LOGIN, ADFS_FULLNAME, ... is so again, and today's names are not there beside them."""
-    with bench_client.client() as session:
-        bench_client.saml_login(session, "/login", "mcurie")
-        me = session.get("/api/me").json()
-    assert (me["identifier"], me["name"], me["groups"]) == ("mcurie", "Maria Skłodowska-Curie", ["institut-du-radium"])
-    assert me["attributes"]["ADFS_PERSONID"] == ["100004"]
-    assert "upn" not in me["attributes"]
+    bench_client.saml_login(visitor, "/login", "mcurie")
+    with bench_fixtures.recording(web):
+        found = arrived(visitor)
+    assert (found["ADFS_LOGIN"], found["ADFS_GROUP"], found["REMOTE_USER"]) == (
+        "mcurie",
+        "institut-du-radium",
+        "mcurie",
+    )
+    assert found["ADFS_FULLNAME"] == "Maria Skłodowska-Curie"
+    assert found["ADFS_HOMEINSTITUTE"] == "unknown"
+    assert "upn" not in found
 
 
-def test_a_response_to_the_earlier_address_logs_in():
+def test_an_owner_can_add_name_ids_and_further_ids_of_one_name(visitor, web):
+    """A NameID arrives as its text, or with both sides' entityIDs; two ids for one name both arrive."""
+    bench_client.saml_login(visitor, "/login", "mcurie")
+    with bench_fixtures.recording(web):
+        found = arrived(visitor)
+    assert found["eptid"] == "a1b2c3"
+    assert (
+        found["persistent-id"]
+        == "https://auth.cern.ch/auth/realms/cern!https://flask.example.org/Shibboleth.sso!a1b2c3"
+    )
+    assert found["session-name"].startswith("_")
+    assert found["nickname"] == found["ADFS_FULLNAME"]
+
+
+def test_a_response_to_the_earlier_address_logs_in(visitor):
     """The identity provider may answer to /Shibboleth.sso/ADFS, where such an application was once registered."""
-    with bench_client.client() as session:
-        start = "/Shibboleth.sso/Login?acsIndex=2&target=https://flask.example.org/profile"
-        response, trace = bench_client.saml_login(session, start, "ghopper")
+    start = "/Shibboleth.sso/Login?acsIndex=2&target=https://flask.example.org/login"
+    response, trace = bench_client.saml_login(visitor, start, "ghopper")
     answered = [step.request.url.path for step in trace if step.request.method == "POST"]
     assert "/Shibboleth.sso/ADFS" in answered
     assert "/Shibboleth.sso/SAML2/POST" not in answered
-    assert response.url.path == "/profile"
-    assert "Grace Hopper" in response.text
+    assert shown(response)["fullname"] == "Grace Hopper"
 
 
 def test_the_earlier_sign_out_page_gets_its_picture():
@@ -34,7 +112,8 @@ def test_the_earlier_sign_out_page_gets_its_picture():
         page.goto(f"{bench_client.SITE}/Shibboleth.sso/ADFS?wa=wsignoutcleanup1.0")
         assert page.url == f"{bench_client.SITE}/shibboleth-sp/wsignout.gif"
         assert page.evaluate("[document.contentType, document.images[0].naturalWidth]") == ["image/gif", 1]
-        assert page.goto(f"{bench_client.SITE}/api/me").status == 401
+        page.goto(f"{bench_client.SITE}/Shibboleth.sso/Session")
+        assert "A valid session was not found" in page.content()
 
 
 def test_the_papers_for_the_registration_name_that_address():

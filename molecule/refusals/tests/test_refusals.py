@@ -69,6 +69,10 @@ def files(tmp_path_factory) -> Path:
     write_pair(directory, "expired", days=(-2, -1))
     write_pair(directory, "future", days=(1, 2))
     write_pair(directory, "misnamed", name="www.example.com")
+    (directory / "odd.yml").write_text(
+        f"entity_id: https://{NAME}/sp\nidp_entity_id: {IDP}\nremote_user: [uid]\n"
+        "attributes:\n  - {id: uid, name: uid, format: url}\n"
+    )
     (directory / "app").mkdir()
     (directory / "app" / "wsgi.py").write_text("application = None\n")
     return directory
@@ -119,6 +123,8 @@ PROVIDED = {
 
 ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
 FETCHED = {"flask_sso_idp_metadata_file": ""}
+
+UPN = {"id": "upn", "name": "upn", "format": "basic"}
 
 # What is wrong, and what the message must say about it.
 CASES = {
@@ -330,6 +336,34 @@ CASES = {
     "a user name that no attribute carries": (
         {"shibboleth_sp_remote_user": ["nickname"]},
         ["shibboleth_sp_remote_user is ['nickname']", "not among shibboleth_sp_attributes (upn,"],
+    ),
+    "an id that is a variable of httpd": (
+        {"shibboleth_sp_attributes": [UPN, {"id": "REMOTE_USER", "name": "upn"}]},
+        ['shibboleth_sp_attributes has the id "REMOTE_USER"', "httpd or a server uses itself", '"my_REMOTE_USER"'],
+    ),
+    "an id with dots": (
+        {"shibboleth_sp_attributes": [UPN, {"id": "name.with.dots", "name": "displayName"}]},
+        ['shibboleth_sp_attributes has the id "name.with.dots"', 'Write letters, digits, "_" and "-"'],
+    ),
+    "ids that look the same in a header": (
+        {"shibboleth_sp_attributes": [UPN, {"id": "UPN", "name": "displayName"}]},
+        ['shibboleth_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
+    ),
+    "one id that is two kinds of value": (
+        {"shibboleth_sp_attributes": [UPN, {"id": "upn", "name": "eptid", "decoder": "nameid"}]},
+        ['the id "upn" with different decoders or scopes', "Write the same for all, or choose another id"],
+    ),
+    "a user name that everybody would have": (
+        {"shibboleth_sp_attributes": [UPN | {"default": "guest"}]},
+        ['has a default for "upn"', "would be one user", "Leave it out"],
+    ),
+    "a rule about an attribute that nobody has": (
+        {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
+        ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of shibboleth_sp_attributes"],
+    ),
+    "a profile with a format that SAML does not know": (
+        {"flask_sso_profile": "{files}/odd.yml"},
+        ["value of format must be one of: basic, uri, unspecified, got: url", 'The profile "{files}/odd.yml"'],
     ),
 }
 
