@@ -11,7 +11,12 @@ short_description: Pack a source directory so that equal sources give equal arch
 version_added: 0.1.0
 description:
   - Computes the SHA-256 of a directory's contents, and writes them to a tar archive when O(dest) is given.
-  - Names, contents and executable bits count. Owners and times do not, so a fresh checkout is the same source.
+  - Names, contents, links and executable bits count. Owners and times do not, so a fresh checkout is the same source.
+  - A link that stays inside of the directory is kept as a link. One that leads out of it or nowhere is refused, like a
+    named pipe, a socket or a device, which are never opened.
+  - Left out, at any depth, is what version control, editors and tools keep (such as C(.git), C(__pycache__),
+    C(node_modules), swap and lock files), every Python environment, whatever its name, and files with the secrets of
+    the place where they are (C(.env), C(.env.*), C(.envrc)).
 author: campus.flask_sso contributors
 options:
   path:
@@ -22,10 +27,19 @@ options:
     description: Where to write the archive.
     type: path
   exclude:
-    description: Shell patterns of file and directory names that are left out, at any depth.
+    description:
+      - Shell patterns of what else is left out. A pattern is compared with names at any depth; one that has a slash
+        before its end, with paths below the directory.
     type: list
     elements: str
-    default: [.git, .venv, venv, .env, "*.pyc", __pycache__, .*_cache, "*.egg-info", .hypothesis]
+    default: []
+  required:
+    description: A path below the directory that must not be left out.
+    type: str
+    default: ""
+  sha256:
+    description: Checksum that the source had when it was looked at. If it has another one now, the module fails.
+    type: str
 attributes:
   check_mode:
     description: Computes the checksum and writes nothing.
@@ -36,6 +50,7 @@ EXAMPLES = r"""
 - name: Read the application's source
   campus.flask_sso.source_archive:
     path: app
+    exclude: [tests, static/uploads]
   register: source
   delegate_to: localhost
 """
@@ -45,76 +60,233 @@ sha256:
   description: Checksum of the source.
   returned: always
   type: str
+excluded:
+  description:
+    - What was left out, apart from Python's bytecode, as paths below the directory. A directory has a slash at its
+      end, and what it holds is not listed. At most 100 paths.
+  returned: success
+  type: list
+  elements: str
 """
 
 import hashlib
-import io
 import os
+import stat
 import tarfile
-from fnmatch import fnmatch
+from contextlib import nullcontext
+from fnmatch import fnmatchcase
 
 from ansible.module_utils.basic import AnsibleModule
 
+BYTECODE = ["*.pyc", "__pycache__"]
+TOOLS = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".bzr",
+    ".*_cache",
+    ".tox",
+    ".nox",
+    ".hypothesis",
+    ".eggs",
+    "*.egg-info",
+    ".venv*",
+    "venv",
+]
+TOOLS += ["node_modules", ".direnv", ".vagrant", ".DS_Store", "._*", ".nfs*"]
+EDITORS = [".#*", "#*#", "*~", ".*.sw[a-p]", "*.swp"]
+SECRETS = [".env", ".env.*", ".envrc"]
+# Any of them makes a directory a Python environment.
+ENVIRONMENT = ["pyvenv.cfg", "conda-meta", "bin/activate", "bin/python", "Scripts/activate"]
 
-def pack(directory, exclude):
-    """Pack a directory into a tar archive that depends on its contents only.
+SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+MODIFIED = 946684800  # the year 2000: wheels that pip builds from the files cannot hold times before 1980
+OR_EXCLUDE = "or leave it out: write its name into flask_app_exclude"
 
-    :param str directory: The directory.
-    :param list exclude: Shell patterns of names that are left out.
-    :returns: The archive, as bytes.
-    :raises OSError: if something cannot be read.
-    :raises ValueError: if a symbolic link leads out of the directory or to another directory.
+
+class SourceError(Exception):
+    """Something in a source that cannot be packed. The message says what it is and what to do."""
+
+
+class Output:
+    """What receives the archive, computes its checksum, and writes it to a file if there is one.
+
+    :param stream: The file, open for writing bytes, or nothing.
     """
 
-    def wanted(name):
-        return not any(fnmatch(name, pattern) for pattern in exclude)
+    def __init__(self, stream=None):
+        self.stream = stream
+        self.sha256 = hashlib.sha256()
 
-    def refuse(error):
-        raise error
+    def write(self, data):
+        """Take the next part.
 
-    root = os.path.realpath(directory)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for folder, folders, files in os.walk(root, onerror=refuse):
-            folders[:] = sorted(filter(wanted, folders))
-            for name in folders:
-                if os.path.islink(os.path.join(folder, name)):
-                    raise ValueError(f"{os.path.join(folder, name)} is a symbolic link to a directory")
-                member = tarfile.TarInfo(os.path.relpath(os.path.join(folder, name), root))
-                member.type, member.mode = tarfile.DIRTYPE, 0o755
-                archive.addfile(member)
-            for name in sorted(filter(wanted, files)):
+        :param bytes data: The part.
+        """
+        self.sha256.update(data)
+        if self.stream:
+            self.stream.write(data)
+
+
+class Source:
+    """A source directory.
+
+    :param str directory: The directory.
+    :param list exclude: Shell patterns of what is left out besides the usual.
+    :param str required: A path below the directory that must not be left out; empty if there is none.
+    """
+
+    def __init__(self, directory, exclude, required):
+        self.root = os.path.realpath(directory)
+        self.patterns = BYTECODE + TOOLS + EDITORS + SECRETS + [os.path.normpath(pattern) for pattern in exclude]
+        self.required = os.path.normpath(required) if required else ""
+        self.excluded = []
+
+    def _full(self, path):
+        """Return the full path of something below the directory."""
+        return os.path.join(self.root, path)
+
+    def _is_excluded(self, path):
+        """Return whether something below the directory is left out, for its own sake."""
+        name = os.path.basename(path)
+        if any(fnmatchcase(path if "/" in pattern else name, pattern.lstrip("/")) for pattern in self.patterns):
+            return True
+        return os.path.isdir(self._full(path)) and any(
+            os.path.lexists(self._full(f"{path}/{sign}")) for sign in ENVIRONMENT
+        )
+
+    def _is_left_out(self, path):
+        """Return whether something below the directory is left out, or a directory that holds it."""
+        parts = path.split("/")
+        return any(self._is_excluded("/".join(parts[:end])) for end in range(1, len(parts) + 1))
+
+    def _walk(self):
+        """Yield every path below the directory with its status, in an order that depends on the names alone."""
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            for name in sorted(os.listdir(self._full(folder)), key=os.fsencode):
                 path = os.path.join(folder, name)
-                if os.path.commonpath([root, os.path.realpath(path)]) != root:
-                    raise ValueError(f"{path} is a symbolic link to {os.path.realpath(path)}, outside of {root}")
-                with open(path, "rb") as stream:
-                    content = stream.read()
-                member = tarfile.TarInfo(os.path.relpath(path, root))
-                member.size = len(content)
-                member.mode = 0o755 if os.stat(path).st_mode & 0o100 else 0o644
-                archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+                if self._is_excluded(path):
+                    if not any(fnmatchcase(name, pattern) for pattern in BYTECODE):
+                        self.excluded.append(path + "/" * os.path.isdir(self._full(path)))
+                    continue
+                status = os.lstat(self._full(path))
+                if stat.S_ISDIR(status.st_mode):
+                    folders.append(path)
+                yield path, status
+
+    def _target(self, path):
+        """Return where a link leads, relative to itself, so that it leads there wherever the source is unpacked.
+
+        :raises SourceError: if that is outside of the source, left out of it, or nowhere.
+        """
+        link = self._full(path)
+        target = os.path.realpath(link)
+        if os.path.commonpath([self.root, target]) != self.root:
+            raise SourceError(
+                f"{link} is a link to {target}, outside of {self.root}. Copy that into the source, {OR_EXCLUDE}."
+            )
+        if not os.path.exists(link):
+            raise SourceError(f"{link} is a link to {os.readlink(link)}, which leads nowhere. Remove it, {OR_EXCLUDE}.")
+        if target != self.root and self._is_left_out(os.path.relpath(target, self.root)):
+            raise SourceError(f"{link} is a link to {target}, which is left out. Replace it by a copy, {OR_EXCLUDE}.")
+        return os.path.relpath(target, os.path.dirname(link))
+
+    def _add_file(self, archive, member):
+        """Add a file, and wait for nothing if it has become something else since it was listed.
+
+        :raises SourceError: if somebody writes to it.
+        """
+        path = self._full(member.name)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            before = os.fstat(stream.fileno())
+            member.size = before.st_size
+            member.mode = 0o755 if before.st_mode & 0o100 else 0o644
+            try:
+                archive.addfile(member, stream)
+                after = os.fstat(stream.fileno())
+            except OSError as error:
+                if error.errno:
+                    raise
+                after = None  # tarfile says without a number that the file is shorter by now
+        if after is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise SourceError(f"{path} changed while it was read. Run again when nothing writes to it, {OR_EXCLUDE}.")
+
+    def pack(self, output):
+        """Write a tar archive that depends on the directory's contents alone.
+
+        :param Output output: What receives it.
+        :raises OSError: if something cannot be read, or the archive not be written.
+        :raises SourceError: if there is something that cannot be packed.
+        """
+        if os.path.lexists(self._full("pyvenv.cfg")):
+            raise SourceError(
+                f"{self.root} is a virtual environment itself, as its pyvenv.cfg says."
+                " Make the environment in a directory of its own."
+            )
+        if self.required and self._is_left_out(self.required):
+            raise SourceError(
+                f"{self._full(self.required)} is left out, but needed. Name another file, or keep this one."
+            )
+        # As a stream: neither a large file nor the archive is in memory.
+        options = {"format": tarfile.GNU_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
+        with tarfile.open(fileobj=output, mode="w|", **options) as archive:
+            for path, status in self._walk():
+                member = tarfile.TarInfo(path)
+                member.mtime = MODIFIED
+                kind = stat.S_IFMT(status.st_mode)
+                if kind in SPECIAL:
+                    raise SourceError(f"{self._full(path)} is {SPECIAL[kind]}. Remove it, {OR_EXCLUDE}.")
+                if kind == stat.S_IFREG:
+                    self._add_file(archive, member)
+                elif kind == stat.S_IFLNK:
+                    member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, self._target(path)
+                    archive.addfile(member)
+                else:
+                    member.type, member.mode = tarfile.DIRTYPE, 0o755
+                    archive.addfile(member)
+
+
+def printable(text):
+    """Return a text in which bytes that are not UTF-8, as names may have them, can be shown.
+
+    :param str text: The text, with such bytes as surrogates.
+    """
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def main():
     """Run the module."""
-    ignored = [".git", ".venv", "venv", ".env", "*.pyc", "__pycache__", ".*_cache", "*.egg-info", ".hypothesis"]
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "dest": {"type": "path"},
-            "exclude": {"type": "list", "elements": "str", "default": ignored},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "required": {"type": "str", "default": ""},
+            "sha256": {"type": "str"},
         },
         supports_check_mode=True,
     )
+    path, dest = module.params["path"], module.params["dest"]
+    source = Source(path, module.params["exclude"], module.params["required"])
     try:
-        archive = pack(module.params["path"], module.params["exclude"])
-        if module.params["dest"] and not module.check_mode:
-            with open(module.params["dest"], "wb") as stream:
-                stream.write(archive)
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=f"The source in {module.params['path']} cannot be packed: {error}")
-    module.exit_json(changed=False, sha256=hashlib.sha256(archive).hexdigest())
+        with open(dest, "wb") if dest and not module.check_mode else nullcontext() as stream:
+            output = Output(stream)
+            source.pack(output)
+    except SourceError as error:
+        module.fail_json(msg=printable(f"The source in {path} cannot be packed: {error}"))
+    except OSError as error:
+        remedy = (
+            f" Let the account that runs Ansible read it, {OR_EXCLUDE}." if isinstance(error, PermissionError) else ""
+        )
+        module.fail_json(
+            msg=printable(f"The source in {path} cannot be packed: {error.filename or dest}: {error.strerror}.{remedy}")
+        )
+    sha256 = output.sha256.hexdigest()
+    if module.params["sha256"] not in (None, sha256):
+        module.fail_json(msg=f"The source in {path} was changed since this run began. Run again when it is at rest.")
+    module.exit_json(changed=False, sha256=sha256, excluded=[printable(path) for path in source.excluded[:100]])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Equal sources give equal archives, and nothing from outside the source, or less than all of it, gets into one."""
 
+import contextlib
+import errno
+import hashlib
 import os
+import socket
+import stat
+import sys
 import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,12 +45,74 @@ def test_times_owners_and_group_permissions_do_not_count(source, checksum):
     assert checksum() == before
 
 
-@pytest.mark.parametrize("name", [".git", "__pycache__", ".venv", ".pytest_cache", "app.egg-info"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".git", ".hg", ".svn", "__pycache__", ".venv", ".venv3", "venv", ".pytest_cache", ".tox", ".nox"),
+        *("app.egg-info", "node_modules", ".DS_Store", "._app.py", "app.py~", "#app.py#", ".app.py.swp"),
+    ],
+)
 def test_what_tools_leave_behind_does_not_count(source, checksum, name):
     before = checksum()
     (source / "pages" / name).mkdir()
     (source / "pages" / name / "file").write_text("x")
     assert checksum() == before
+
+
+@pytest.mark.parametrize("sign", ["pyvenv.cfg", "bin/activate", "bin/python", "conda-meta/history"])
+@pytest.mark.parametrize("name", ["env", "ENV", "py3"])
+def test_python_environment_does_not_count_whatever_its_name(source, checksum, name, sign):
+    before = checksum()
+    (source / name / sign).parent.mkdir(parents=True)
+    (source / name / sign).symlink_to("/usr/bin/python3")
+    assert checksum() == before
+
+
+def test_package_of_the_same_name_is_part_of_the_source(source, checksum):
+    before = checksum()
+    (source / "env").mkdir()
+    (source / "env" / "__init__.py").touch()
+    assert checksum() != before
+
+
+def test_source_that_is_a_virtual_environment_itself_is_refused(run_module, source):
+    (source / "pyvenv.cfg").touch()
+    assert "is a virtual environment itself" in run_module(source_archive, path=str(source))["msg"]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["uploads", "up*s", "uploads/", "static/uploads", "/static/uploads/", "./static/up*"]
+)
+def test_what_is_named_is_left_out_too(run_module, source, checksum, pattern):
+    (source / "static").mkdir()
+    before = checksum()
+    (source / "static" / "uploads").mkdir()
+    os.mkfifo(source / "static" / "uploads" / "pipe")
+    result = run_module(source_archive, path=str(source), exclude=[pattern])
+    assert (result["sha256"], result["excluded"]) == (before, ["static/uploads/"])
+
+
+@pytest.mark.parametrize("pattern", ["/uploads", "tic/uploads", "UPLOADS"])
+def test_pattern_means_whole_names_and_paths_from_the_source_on(run_module, source, pattern):
+    (source / "static" / "uploads").mkdir(parents=True)
+    assert run_module(source_archive, path=str(source), exclude=[pattern])["excluded"] == []
+
+
+def test_what_is_left_out_is_said_by_its_topmost_path(run_module, source):
+    for path in (".env", "pages/.env.production", "env/pyvenv.cfg", "env/lib/app.py", "pages/__pycache__/app.pyc"):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).touch()
+    (source / os.fsdecode(b"caf\xe9~")).touch()
+    excluded = run_module(source_archive, path=str(source))["excluded"]
+    assert sorted(excluded) == [".env", "caf\\xe9~", "env/", "pages/.env.production"]
+
+
+@pytest.mark.parametrize("required", ["env/requirements.txt", "./env/requirements.txt", ".env"])
+def test_required_file_must_not_be_left_out(run_module, source, required):
+    (source / "env").mkdir()
+    result = run_module(source_archive, path=str(source), exclude=["env"], required=required)
+    assert "is left out, but needed" in result["msg"]
+    assert "failed" not in run_module(source_archive, path=str(source), required="pages/requirements.txt")
 
 
 def test_names_contents_and_executable_bits_count(source, checksum):
@@ -57,18 +128,61 @@ def test_names_contents_and_executable_bits_count(source, checksum):
     assert len(seen) == 5
 
 
-def test_archive_holds_the_source(run_module, source, tmp_path):
-    run_module(source_archive, path=str(source), dest=str(tmp_path / "source.tar"))
-    with tarfile.open(tmp_path / "source.tar") as archive:
-        members = {member.name: oct(member.mode) for member in archive}
-        assert archive.extractfile("app.py").read() == b"application = None\n"
-    assert members == {
-        "app.py": "0o644",
-        "run": "0o755",
-        "pages": "0o755",
-        "pages/empty": "0o755",
-        "pages/größe.html": "0o644",
+@pytest.fixture
+def unpacked(run_module, source, tmp_path) -> Callable[[], Path]:
+    """Return what packs the source and unpacks it at another place."""
+
+    def unpack() -> Path:
+        result = run_module(source_archive, path=str(source), dest=str(tmp_path / "source.tar"))
+        assert "failed" not in result, result["msg"]
+        assert result["sha256"] == hashlib.sha256((tmp_path / "source.tar").read_bytes()).hexdigest()
+        with tarfile.open(tmp_path / "source.tar", errors="surrogateescape") as archive:
+            archive.extractall(tmp_path / "copy", filter="data")  # which refuses what would lead elsewhere
+        return tmp_path / "copy"
+
+    return unpack
+
+
+def test_archive_holds_the_source(source, unpacked):
+    names = {
+        "plain": 0o644,
+        os.fsdecode(b"caf\xe9"): 0o755,
+        "line\nbreak": 0o644,
+        "-x": 0o644,
+        "a" * 255: 0o644,
+        "/".join(["deep" * 30] * 10) + "/end": 0o644,
     }
+    for name, mode in names.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(os.fsencode(name))
+        (source / name).chmod(mode & 0o700)
+    copy = unpacked()
+    assert {name: (copy / name).read_bytes() for name in names} == {name: os.fsencode(name) for name in names}
+    assert {name: (copy / name).stat().st_mode & 0o777 for name in names} == names
+    assert (copy / "pages" / "empty").is_dir()
+    assert (copy / "pages" / "größe.html").read_text() == "<p>\n"
+
+
+def test_wheels_can_be_made_from_the_files(source, unpacked):
+    """An archive of zip's kind cannot hold a time before 1980."""
+    copy = unpacked()
+    with zipfile.ZipFile(copy / "app.whl", "w") as wheel:
+        wheel.write(copy / "app.py")
+
+
+def test_large_file_is_not_held_in_memory(source, checksum):
+    with (source / "large").open("wb") as stream:
+        stream.truncate(300 * 2**20)
+    tracemalloc.start()
+    checksum()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
+
+
+def test_hard_links_are_files_of_their_own(source, unpacked):
+    (source / "twin.py").hardlink_to(source / "app.py")
+    assert (unpacked() / "twin.py").read_text() == "application = None\n"
 
 
 def test_check_mode_writes_no_archive(run_module, source, tmp_path):
@@ -76,20 +190,125 @@ def test_check_mode_writes_no_archive(run_module, source, tmp_path):
     assert not (tmp_path / "source.tar").exists()
 
 
-def test_link_to_a_file_inside_counts_as_that_file(source, checksum):
-    (source / "wsgi.py").symlink_to("app.py")
-    linked = checksum()
-    (source / "wsgi.py").unlink()
-    (source / "wsgi.py").write_text("application = None\n")
-    assert checksum() == linked
+LINKS = {
+    "wsgi.py": "app.py",
+    "latest": "pages",
+    "pages/back.py": "../app.py",
+    "pages/root": "..",
+    "self": ".",
+    "through/x": "../latest/größe.html",
+    "absolute.py": "{source}/app.py",
+    "around.py": "../source/app.py",
+}
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "..", "pages", "/no/such/file"])
-def test_link_that_leads_out_or_to_a_directory_or_nowhere_is_refused(run_module, source, target):
+@pytest.mark.parametrize("name", LINKS)
+def test_link_that_stays_inside_leads_to_the_same_place_in_the_copy(source, unpacked, name):
+    for link in {"latest", name}:
+        (source / link).parent.mkdir(exist_ok=True)
+        (source / link).symlink_to(LINKS[link].format(source=source))
+    copy = unpacked()
+    assert (copy / name).is_symlink()
+    place = (source / name).resolve().relative_to(source.resolve())
+    assert (copy / name).resolve() == (copy / place).resolve()
+
+
+def test_links_of_a_package_manager_in_what_is_left_out_do_not_matter(source, checksum):
+    before = checksum()
+    for name, target in {"a": "b", "b": "a", "c": "/etc", "d": "none", "e": "../.."}.items():
+        (source / "node_modules" / "pkg").mkdir(parents=True, exist_ok=True)
+        (source / "node_modules" / name).symlink_to(target)
+    (source / ".#app.py").symlink_to("me@host.1234:5678")
+    (source / "env").symlink_to(sys.prefix)
+    assert checksum() == before
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("/etc/passwd", "outside of"),
+        ("../../outside", "outside of"),
+        ("..", "outside of"),
+        ("/dev/null", "outside of"),
+        ("/no/such/file", "outside of"),
+        ("none", "leads nowhere"),
+        ("link", "leads nowhere"),
+        ("app.py/none", "leads nowhere"),
+        (".env", "left out"),
+        (".git/hooks/hook", "left out"),
+        ("env/bin/python", "left out"),
+    ],
+)
+def test_link_out_of_the_source_or_nowhere_is_refused_by_name(run_module, source, target, reason):
+    for path in (".env", ".git/hooks/hook", "env/bin/python"):
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).touch()
     (source / "link").symlink_to(target)
     result = run_module(source_archive, path=str(source))
     assert result["failed"]
-    assert str(source / "link") in result["msg"]
+    assert f"{source / 'link'} is a link to " in result["msg"]
+    assert reason in result["msg"]
+    assert "flask_app_exclude" in result["msg"]
+
+
+def make_socket(path: Path) -> None:
+    """Leave a socket behind."""
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "a named pipe"),
+        (make_socket, "a socket"),
+        (lambda path: os.mknod(path, stat.S_IFCHR, os.makedev(1, 3)), "a device"),
+    ],
+)
+def test_special_file_is_refused_by_name_without_waiting(run_module, source, make, kind):
+    try:
+        make(source / "special")
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    result = run_module(source_archive, path=str(source))
+    assert f"{source / 'special'} is {kind}. Remove it, or leave it out" in result["msg"]
+
+
+@pytest.mark.parametrize("change", ["shorter", "longer", "other"])
+def test_file_that_changes_while_it_is_read_is_refused(run_module, source, monkeypatch, change):
+    path = source / "app.py"
+    content = {"shorter": "", "longer": "x" * 100, "other": "application = True\n"}[change]
+    add = tarfile.TarFile.addfile
+
+    def change_before_reading(archive, member, stream=None):
+        if member.name == path.name:
+            path.write_text(content)
+        add(archive, member, stream)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", change_before_reading)
+    result = run_module(source_archive, path=str(source))
+    assert f"{path} changed while it was read. Run again" in result["msg"]
+
+
+def test_source_that_changed_since_it_was_looked_at_is_refused(run_module, source, checksum):
+    before = checksum()
+    assert "failed" not in run_module(source_archive, path=str(source), sha256=before)
+    (source / "app.py").write_text("application = 1\n")
+    assert "was changed since this run began" in run_module(source_archive, path=str(source), sha256=before)["msg"]
+
+
+@pytest.mark.parametrize("name", ["app.py", "pages"])
+def test_what_may_not_be_read_is_refused_by_name(run_module, source, monkeypatch, name):
+    def refuse(path, *arguments):
+        if path == str(source / name):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return original(path, *arguments)
+
+    call = "listdir" if name == "pages" else "open"  # root may read everything, so the system cannot be asked to refuse
+    original = getattr(os, call)
+    monkeypatch.setattr(source_archive.os, call, refuse)
+    result = run_module(source_archive, path=str(source))
+    assert f"{source / name}: Permission denied. Let the account that runs Ansible read it, or" in result["msg"]
 
 
 def test_source_that_cannot_be_read_is_refused(run_module, tmp_path):

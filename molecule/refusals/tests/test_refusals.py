@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -75,6 +76,11 @@ def files(tmp_path_factory) -> Path:
     )
     (directory / "app").mkdir()
     (directory / "app" / "wsgi.py").write_text("application = None\n")
+    for name in ("piped", "linked"):
+        (directory / name).mkdir()
+        (directory / name / "requirements.txt").touch()
+    os.mkfifo(directory / "piped" / "pipe")
+    (directory / "linked" / "settings.py").symlink_to("/etc/hostname")
     return directory
 
 
@@ -220,6 +226,42 @@ CASES = {
     "a name that is no account's": (
         {"flask_app_name": "Flask App"},
         ['flask_app_name is "Flask App"', "lower-case letters"],
+    ),
+    "the name of the system's own account": (
+        {"flask_app_name": "news"},
+        ['flask_app_user is "news"', "home is /var/spool/news", "Choose another flask_app_name", "account of yours"],
+    ),
+    "the name of a service": (
+        {"flask_app_name": "dbus"},
+        ["There is a unit dbus.service", "Choose another flask_app_name"],
+    ),
+    "a directory that is in use": (
+        {"flask_app_path": "/usr/lib"},
+        ['flask_app_path is "/usr/lib"', "this role has not put there", "Name another directory"],
+    ),
+    "one account for code and application": (
+        {"flask_app_user": "web", "flask_app_owner": "web"},
+        ["flask_app_user and flask_app_owner are both", "Name two accounts"],
+    ),
+    "an application with a named pipe": (
+        {"flask_sso_app_source": "{files}/piped"},
+        ["{files}/piped/pipe is a named pipe. Remove it", "flask_app_exclude"],
+    ),
+    "an application with a link to something else": (
+        {"flask_sso_app_source": "{files}/linked"},
+        ["{files}/linked/settings.py is a link to /etc/hostname, outside of {files}/linked", "flask_app_exclude"],
+    ),
+    "requirements that are left out": (
+        {"flask_app_exclude": ["requirements*"]},
+        ["requirements.txt is left out, but needed", "Name another file"],
+    ),
+    "a name that no environment can have": (
+        {"flask_app_environment": {"API-KEY": "hunter2"}},
+        ['flask_app_environment has "API-KEY", which is no name of an environment variable', "Write letters"],
+    ),
+    "an environment in which Python does not start": (
+        {"flask_app_environment": {"PYTHONHOME": "/opt/python"}},
+        ['flask_app_environment has "PYTHONHOME"', "Remove it"],
     ),
     "a credential that is a path": (
         {"flask_app_credentials": {"../environment": "hunter2"}},

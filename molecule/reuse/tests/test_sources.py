@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An application runs as its author wrote it: with its layout, its requirements, its odd files and its environment.
+
+The tests follow each other, and those of the other files, in the life of one site.
+"""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from conftest import Run
+
+ENVIRONMENT = {
+    "LINES": "-----BEGIN KEY-----\nabc\n-----END KEY-----\n",
+    "BLANKS": " a\tb ",
+    "QUOTES": """say "hi", it's `x`""",
+    "SIGNS": "pa$$word $HOME ${X} 100%u %% # no; \\new\\",
+    "LETTERS": "Zürich ✓ 😀",
+    "EMPTY": "",
+    "LONG": "x" * 100_000,
+    "TZ": "JST-9",
+}
+SERVER_ENVIRONMENT = {f"SERVER_{name}": value for name, value in ENVIRONMENT.items() if name != "LONG"}
+SHOW = """
+import os
+
+import hello_lib
+import settings
+
+OFFSET = time.strftime("%z")
+
+
+@app.get("/environment")
+def environment():
+    return dict(os.environ) | {"OFFSET": OFFSET}
+"""
+# How the application is asked where httpd does not stand before it.
+ASK = """
+import socket
+
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect("/run/visitors-gunicorn.sock")
+    client.sendall(b"GET /environment HTTP/1.0\\r\\n\\r\\n")
+    print(b"".join(iter(lambda: client.recv(65536), b"")).decode().partition("\\r\\n\\r\\n")[2])
+"""
+FILES = {
+    "deploy/requirements.txt": "-r base.txt\n-c constraints.txt\n-e ./vendor/hello\n",
+    "deploy/base.txt": "flask\n",
+    "deploy/constraints.txt": "flask==3.1.3\n",
+    "vendor/hello/pyproject.toml": '[project]\nname = "hello-lib"\nversion = "1"\n',
+    "vendor/hello/hello_lib/__init__.py": "",
+    "src/settings/__init__.py": "",
+    "templates/project.py": "from {{ name }} import app\n",
+    "tools/old.py": "print 'Python 2'\n",
+    ".env": "TOKEN=hunter2\n",
+    "env/pyvenv.cfg": "",
+    "node_modules/pkg/index.js": "",
+    "uploads/photo.jpg": "",
+}
+LINKS = {
+    "env/python": "/usr/bin/python3",
+    "node_modules/loop": "../node_modules",
+    ".#app.py": "me@host.1234:5678",
+    "uploads/elsewhere": "/etc",
+    "latest": "src/settings",
+}
+
+
+@pytest.fixture
+def peculiar(tmp_path, deploy) -> Callable[..., Run]:
+    """Deploy an application with everything that people's applications have beside a module."""
+
+    def run(release: str, requirements: str = "", **variables) -> Run:
+        for path, content in FILES.items():
+            (tmp_path / release / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / release / path).write_text(content)
+        for path, target in LINKS.items():
+            (tmp_path / release / path).symlink_to(target)
+        with (tmp_path / release / "deploy/requirements.txt").open("a") as file:
+            file.write(requirements)
+        given = {
+            "flask_app_requirements": "deploy/requirements.txt",
+            "flask_app_exclude": ["/uploads"],
+            "flask_app_environment": ENVIRONMENT | {"PYTHONPATH": "src"},
+            "flask_app_server_environment": SERVER_ENVIRONMENT,
+        }
+        return deploy(release, SHOW, **given | variables)
+
+    return run
+
+
+def has_all(seen: dict) -> bool:
+    """Return whether an application saw the environment that it was to see, from its first line on."""
+    wanted = ENVIRONMENT | SERVER_ENVIRONMENT | {"OFFSET": "+0900"}
+    return {name: seen.get(name) for name in wanted} == wanted
+
+
+def test_peculiar_application_runs_under_uwsgi(host, peculiar, page):
+    run = peculiar("peculiar")
+    assert run.code == 0, run.said
+    assert "Left out of the release: .env, node_modules/. If the application needs it" in run.said
+    assert page().text == "peculiar"
+    assert has_all(page("/environment").json())
+    assert sorted(host.file("/srv/guestbook/current/app").listdir()) == sorted(
+        ["app.py", "__pycache__", "deploy", "latest", "requirements.txt", "src", "templates", "tools", "vendor"]
+    )
+    assert peculiar("peculiar").changed == 0
+
+
+def test_peculiar_application_runs_under_gunicorn(host, peculiar):
+    run = peculiar("peculiar", playbook="gunicorn.yml")
+    assert run.code == 0, run.said
+    assert has_all(json.loads(host.check_output("python3 -c %s", ASK)))
+    host.check_output("systemctl disable --now visitors-gunicorn.socket visitors-gunicorn.service")
+
+
+def test_peculiar_application_runs_under_mod_wsgi(peculiar, page):
+    run = peculiar("peculiar", playbook="mod_wsgi.yml")
+    assert run.code == 0, run.said
+    assert has_all(page("/environment").json())
+
+
+def test_requirement_of_another_server_is_refused_and_the_old_release_keeps_serving(peculiar, page):
+    run = peculiar("pinned", "uWSGI==2.0.30\n")
+    assert run.code == 2, run.said
+    assert "The requirements of the application install another uwsgi than uwsgi==2.0.31" in run.said
+    assert (
+        "Take it out of deploy/requirements.txt, or set flask_app_uwsgi_version and flask_app_uwsgi_sha256" in run.said
+    )
+    assert "The user requested uWSGI==2.0.30" in run.said
+    assert page().text == "peculiar"
+
+
+def test_failed_import_names_what_was_left_out(peculiar, page):
+    run = peculiar("unconfigured", flask_app_environment={})  # so src is not on the path
+    assert run.code == 2, run.said
+    assert "No module named 'settings'" in run.said
+    assert "The release before it keeps running. Left out of the release: .env, node_modules/." in run.said
+    assert page().text == "peculiar"
+
+
+def test_release_that_its_account_cannot_read_is_built_again(host, peculiar, page):
+    """Such as one that a login with the umask 077 made."""
+    host.check_output("printf 'Defaults umask=0077, umask_override\\n' > /etc/sudoers.d/umask")
+    host.check_output("chmod 0700 /srv/guestbook/current/venv")
+    run = peculiar("peculiar")
+    assert run.code == 0, run.said
+    assert host.check_output("runuser --user guestbook -- find /srv/guestbook/current/ -type d ! -executable") == ""
+    assert page().text == "peculiar"
+    assert peculiar("peculiar").changed == 0

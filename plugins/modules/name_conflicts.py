@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find what on a host already has the names that an application is about to take."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: name_conflicts
+short_description: Find what on a host already has the names that an application is about to take
+version_added: 0.1.0
+description:
+  - Looks for accounts, groups, units and directories of these names that the role flask_app has not made, and changes
+    nothing.
+  - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
+    a unit, if it names this collection; a directory, by what it holds or who owns it.
+author: campus.flask_sso contributors
+options:
+  name:
+    description: Name of the application.
+    type: str
+    required: true
+  user:
+    description: Account that runs the application.
+    type: str
+    required: true
+  owner:
+    description: Account that owns the code.
+    type: str
+    required: true
+  path:
+    description: Directory of the releases, which is also the home of the accounts that the role makes.
+    type: path
+    required: true
+  units:
+    description: Names of the units, without C(.service) and C(.socket).
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    description: Looks and changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what has the application's names already
+  campus.flask_sso.name_conflicts:
+    name: guestbook
+    user: guestbook
+    owner: guestbook-deploy
+    path: /srv/guestbook
+    units: [guestbook, guestbook-gunicorn]
+  register: names
+"""
+
+RETURN = r"""
+conflicts:
+  description: One or two sentences for each conflict, which say what to write instead.
+  returned: success
+  type: list
+  elements: str
+accounts:
+  description: Those of O(user) and O(owner) that the role makes, or has made. The others are used as they are.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import grp
+import os
+import pwd
+import re
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+
+UNIT_DIRECTORIES = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/run/systemd/generator.late",
+]
+UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
+ETC, STATE = "/etc", "/var/lib"
+MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it makes
+SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
+ANOTHER_NAME = "Choose another flask_app_name"
+
+
+def find(look_up, name):
+    """Return what the host, or its directory service, knows of an account or a group, or nothing.
+
+    :param look_up: A function such as :func:`pwd.getpwnam`.
+    :param name: The account or group, by name or number.
+    """
+    try:
+        return look_up(name)
+    except KeyError:
+        return None
+
+
+def contents(path):
+    """Return the names of what is at a path, without what file systems put there themselves.
+
+    :param str path: A directory; it may be missing, or something else.
+    """
+    if not os.path.isdir(path):
+        return {os.path.basename(path)} if os.path.lexists(path) else set()
+    return set(os.listdir(path)) - {"lost+found"}
+
+
+def is_owned(path, account):
+    """Return whether something belongs to an account.
+
+    :param str path: What exists.
+    :param str account: The account; it may be missing.
+    """
+    owner = find(pwd.getpwuid, os.lstat(path).st_uid)
+    return owner is not None and owner.pw_name == account
+
+
+def is_closed(path):
+    """Return whether a directory keeps other accounts out.
+
+    :param str path: The directory; it may be missing.
+    """
+    return os.path.isdir(path) and not os.stat(path).st_mode & stat.S_IXOTH
+
+
+def shown(names):
+    """List a few names, and say whose they are not.
+
+    :param set names: The names.
+    """
+    return (
+        ", ".join(sorted(names)[:3]) + (" and more" if len(names) > 3 else "") + ", which this role has not put there"
+    )
+
+
+class Application:
+    """The names that an application takes.
+
+    :param str name: Name of the application.
+    :param str user: Account that runs it.
+    :param str owner: Account that owns the code.
+    :param str path: Directory of the releases.
+    :param list units: Names of the units, without their endings.
+    """
+
+    def __init__(self, name, user, owner, path, units):
+        self.name, self.user, self.owner, self.path, self.units = name, user, owner, path, units
+
+    def _has_releases(self):
+        """Return whether there are releases where they belong."""
+        return any(re.fullmatch("[0-9a-f]{12}", name) for name in contents(os.path.join(self.path, "releases")))
+
+    def is_made_here(self, account):
+        """Return whether the role makes an account, or has made it.
+
+        :param str account: The account.
+        """
+        entry = find(pwd.getpwnam, account)
+        if entry is None or entry.pw_gecos == MARK:
+            return True
+        # The role has not always written the remark.
+        alike = entry.pw_dir == self.path and os.path.basename(entry.pw_shell) == "nologin"
+        return alike and (self._has_releases() or find(pwd.getpwnam, self.owner) is not None)
+
+    def _account_conflict(self, variable, account, chosen):
+        """Say why an account cannot be made or used; `chosen` tells whether it has another name than the usual one."""
+        entry, group = find(pwd.getpwnam, account), find(grp.getgrnam, account)
+        if entry is None:
+            return (
+                group and f'{variable} is "{account}", and there is a group of that name. {ANOTHER_NAME}, or remove it.'
+            )
+        if entry.pw_uid == 0:
+            return f'{variable} is "{account}", who may do everything. Name an account that may not.'
+        if self.is_made_here(account):
+            return None
+        if not chosen:
+            return (
+                f'{variable} is "{account}", an account that this role has not made (its home is {entry.pw_dir}, its'
+                f" shell {entry.pw_shell}). {ANOTHER_NAME}; or write an account of yours into {variable}, which stays"
+                " as it is but must have another name than this."
+            )
+        if group is None or group.gr_gid != entry.pw_gid:
+            return f'{variable} is "{account}", whose own group has another name. Name an account with such a group.'
+        return None
+
+    def _path_conflicts(self):
+        """Say which directories are somebody else's, or cannot be reached."""
+        if contents(self.path) and not is_owned(self.path, self.owner) and not self._has_releases():
+            yield (
+                f'flask_app_path is "{self.path}", with {shown(contents(self.path))}. Name another directory, or choose'
+                " another flask_app_name."
+            )
+        settings, state = os.path.join(ETC, self.name), os.path.join(STATE, self.name)
+        if contents(settings) and not contents(settings) & SETTINGS:
+            yield f"There is {settings} with {shown(contents(settings))}. {ANOTHER_NAME}."
+        if contents(state) and not is_owned(state, self.user):
+            yield f"There is {state} with {shown(contents(state))}. {ANOTHER_NAME}."
+        parent = os.path.dirname(self.path)
+        while parent != "/" and find(pwd.getpwnam, self.user) is None:
+            if is_closed(parent):
+                yield (
+                    f'flask_app_path is "{self.path}", and {parent} is closed to other accounts. Run "chmod o+x'
+                    f' {parent}" on the host, or name another directory.'
+                )
+            parent = os.path.dirname(parent)
+
+    def _unit_conflicts(self):
+        """Say which units are somebody else's."""
+        for unit in (f"{stem}.{kind}" for stem in self.units for kind in ("service", "socket")):
+            found = [os.path.join(directory, unit) for directory in UNIT_DIRECTORIES]
+            foreign = [path for path in found if os.path.lexists(path) and not is_marked(path)]
+            if foreign:
+                yield f"There is a unit {unit} that this role has not written ({foreign[0]}). {ANOTHER_NAME}."
+
+    def conflicts(self):
+        """Return what has the application's names already: a list of sentences."""
+        if self.user == self.owner:
+            sentence = "the application could change its own code. Name two accounts."
+            return [f'flask_app_user and flask_app_owner are both "{self.user}": {sentence}']
+        found = [
+            self._account_conflict("flask_app_user", self.user, self.user != self.name),
+            self._account_conflict("flask_app_owner", self.owner, self.owner != f"{self.name}-deploy"),
+            *self._path_conflicts(),
+            *self._unit_conflicts(),
+        ]
+        return [conflict for conflict in found if conflict]
+
+
+def is_marked(path):
+    """Return whether a unit is a file that names this collection.
+
+    :param str path: The unit.
+    """
+    if os.path.islink(path) or not os.path.isfile(path):
+        return False
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return MARK in stream.read()
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "owner": {"type": "str", "required": True},
+            "path": {"type": "path", "required": True},
+            "units": {"type": "list", "elements": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    application = Application(**module.params)
+    accounts = [account for account in (application.owner, application.user) if application.is_made_here(account)]
+    module.exit_json(changed=False, conflicts=application.conflicts(), accounts=accounts)
+
+
+if __name__ == "__main__":
+    main()

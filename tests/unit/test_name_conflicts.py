@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An application takes nobody else's accounts, units and directories, and knows its own again."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.campus.flask_sso.plugins.modules import name_conflicts
+
+OURS = "# SPDX-FileCopyrightText: campus.flask_sso contributors\n[Unit]\n"
+RELEASE = "srv/guestbook/releases/0123456789ab/"
+
+
+class Host:
+    """A host below a directory: its accounts, its groups, and who owns all files."""
+
+    def __init__(self, root: Path):
+        self.root, self.accounts, self.groups, self.owner = root, {}, {}, "root"
+
+    def add(self, name: str, **account):
+        """Add an account, by default as the role makes them, and the group that `group` names."""
+        usual = {"uid": 990, "dir": f"{self.root}/srv/guestbook", "login": "nologin", "gecos": "campus.flask_sso"}
+        group = account.pop("group", name)
+        entry = {f"pw_{key}": value for key, value in (usual | account).items()}
+        entry["pw_shell"] = f"/usr/sbin/{entry.pop('pw_login')}"
+        self.accounts[name] = SimpleNamespace(pw_gid=entry["pw_uid"], pw_name=name, **entry)
+        self.groups[group] = SimpleNamespace(gr_gid=entry["pw_uid"])
+
+    def write(self, path: str, content: str = ""):
+        """Write a file; a path with a slash at its end is a directory."""
+        target = self.root / path
+        (target if path.endswith("/") else target.parent).mkdir(parents=True, exist_ok=True)
+        if not path.endswith("/"):
+            target.write_text(content)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch) -> Host:
+    """A host without anything of the application's names."""
+    host = Host(tmp_path)
+    monkeypatch.setattr(name_conflicts.pwd, "getpwnam", host.accounts.__getitem__)
+    monkeypatch.setattr(name_conflicts.pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_name=host.owner))
+    monkeypatch.setattr(name_conflicts.grp, "getgrnam", host.groups.__getitem__)
+    monkeypatch.setattr(name_conflicts, "ETC", str(tmp_path / "etc"))
+    monkeypatch.setattr(name_conflicts, "STATE", str(tmp_path / "var/lib"))
+    monkeypatch.setattr(
+        name_conflicts, "UNIT_DIRECTORIES", [f"{tmp_path}/etc/systemd/system", f"{tmp_path}/usr/lib/systemd"]
+    )
+    is_closed = name_conflicts.is_closed  # directories of tests are themselves below closed ones
+    monkeypatch.setattr(name_conflicts, "is_closed", lambda path: path == f"{tmp_path}/srv" and is_closed(path))
+    (tmp_path / "srv").mkdir()
+    return host
+
+
+@pytest.fixture
+def look(run_module, host):
+    """Look at the host for the usual accounts or others; return the conflicts and the accounts that the role makes."""
+
+    def run(**accounts) -> tuple[list[str], list[str]]:
+        names = {"name": "guestbook", "user": "guestbook", "owner": "guestbook-deploy"} | accounts
+        units = ["guestbook", "guestbook-gunicorn"]
+        result = run_module(name_conflicts, check_mode=True, path=f"{host.root}/srv/guestbook", units=units, **names)
+        return result["conflicts"], result["accounts"]
+
+    return run
+
+
+def deployed(host: Host, gecos: str):
+    """Make what a deployed application has."""
+    host.owner = "guestbook-deploy"
+    host.add("guestbook-deploy", gecos=gecos)
+    host.add("guestbook", gecos=gecos)
+    for unit in ("guestbook.service", "guestbook.socket"):
+        host.write(f"etc/systemd/system/{unit}", OURS)
+    for path in (RELEASE, "etc/guestbook/credentials/secret_key", "var/lib/guestbook/"):
+        host.write(path)
+
+
+def test_nothing_is_in_the_way_on_a_bare_host(look):
+    assert look() == ([], ["guestbook-deploy", "guestbook"])
+
+
+@pytest.mark.parametrize("gecos", ["campus.flask_sso", ""])
+def test_what_an_earlier_run_made_is_known_again(host, look, gecos):
+    deployed(host, gecos)
+    assert look() == ([], ["guestbook-deploy", "guestbook"])
+
+
+def test_interrupted_first_run_is_known_again(host, look):
+    host.add("guestbook-deploy")
+    host.add("guestbook")
+    host.write("srv/guestbook/lost+found/")
+    host.write("etc/guestbook/saml/key.pem")
+    assert look()[0] == []
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        ({"uid": 1000, "dir": "/home/guestbook", "login": "bash", "gecos": "Ada Lovelace,,,"}, "shell /usr/sbin/bash"),
+        ({"uid": 9, "dir": "/var/spool/news", "gecos": "news"}, "home is /var/spool/news"),
+        ({"gecos": "ftp daemon"}, "this role has not made"),
+        ({"login": "false", "gecos": ""}, "this role has not made"),
+        ({"uid": 0, "dir": "/root"}, "may do everything"),
+    ],
+)
+def test_account_of_somebody_else_is_refused(host, look, account, reason):
+    host.add("guestbook", **account)
+    (conflict,) = look()[0]
+    assert 'flask_app_user is "guestbook"' in conflict
+    assert reason in conflict
+
+
+def test_account_that_was_chosen_is_used_as_it_is(host, look):
+    host.add("ada", uid=1000, dir="/home/ada", login="bash", gecos="")
+    assert look(user="ada") == ([], ["guestbook-deploy"])
+    assert look(owner="ada") == ([], ["guestbook"])
+    assert "are both" in look(user="ada", owner="ada")[0][0]
+
+
+def test_account_that_was_chosen_has_a_group_of_its_name(host, look):
+    host.add("ada", uid=1000, gecos="Ada", dir="/home/ada", group="users")
+    assert "whose own group has another name" in look(user="ada")[0][0]
+
+
+def test_account_that_was_chosen_and_is_missing_is_made(look):
+    assert look(user="web") == ([], ["guestbook-deploy", "web"])
+
+
+def test_group_of_the_same_name_is_refused(host, look):
+    host.groups["guestbook"] = SimpleNamespace(gr_gid=50)
+    assert "there is a group of that name" in look()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reason"),
+    [
+        ("etc/systemd/system/guestbook.service", "[Unit]\n", "a unit guestbook.service"),
+        ("usr/lib/systemd/guestbook.socket", "[Unit]\n", "a unit guestbook.socket"),
+        ("etc/systemd/system/guestbook-gunicorn.service", "[Unit]\n", "a unit guestbook-gunicorn.service"),
+        ("etc/guestbook/guestbook.conf", "", "/etc/guestbook with guestbook.conf, which"),
+        ("etc/guestbook", "", "/etc/guestbook with guestbook, which"),
+        ("var/lib/guestbook/data", "", "/var/lib/guestbook with data, which"),
+        ("srv/guestbook/index.html", "", "with index.html, which this role has not put there"),
+        ("srv/guestbook/releases/20240101120000/", "", "with releases, which"),
+    ],
+)
+def test_unit_or_directory_of_somebody_else_is_refused(host, look, path, content, reason):
+    host.write(path, content)
+    (conflict,) = look()[0]
+    assert reason in conflict
+    assert "hoose another flask_app_name" in conflict
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "other.service"])
+def test_alias_or_masked_unit_is_refused(host, look, target):
+    host.write("etc/systemd/system/other.service", OURS)
+    (host.root / "etc/systemd/system/guestbook.service").symlink_to(target)
+    assert "a unit guestbook.service" in look()[0][0]
+
+
+def test_directory_that_the_accounts_could_not_reach_is_refused(host, look):
+    (host.root / "srv").chmod(0o750)
+    (conflict,) = look()[0]
+    assert f'Run "chmod o+x {host.root}/srv"' in conflict
