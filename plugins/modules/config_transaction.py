@@ -175,11 +175,9 @@ import shutil
 import tempfile
 from fnmatch import fnmatch
 from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask
 
 
 def snapshot(path):
@@ -261,27 +259,16 @@ def restore(path, before):
 
 
 def complaint(address):
-    """Ask this host for a page, whatever the name in the address leads to, and follow no redirection.
+    """Ask this host for a page of its site.
 
-    :param str address: URL.
+    :param str address: URL, by the site's own name.
     :returns: str, a server error or what was in the way of an answer; empty for any other answer.
     """
-    url = urlsplit(address)
-    local = url._replace(netloc="127.0.0.1" + (f":{url.port}" if url.port else "")).geturl()
     try:
-        open_url(
-            local,
-            headers={"Host": url.netloc},
-            follow_redirects="none",
-            validate_certs=False,  # the loopback address is in no certificate
-            use_proxy=False,
-            timeout=600,  # httpd gives up before
-        ).close()
-    except HTTPError as error:
-        return f"{error.code} {error.reason}" if error.code >= 500 else ""
+        with ask(address, timeout=600) as answer:  # httpd gives up before
+            return f"{answer.status} {answer.reason}" if answer.status >= 500 else ""
     except (OSError, HTTPException) as error:
-        return str(error)
-    return ""
+        return str(error) or type(error).__name__
 
 
 class Journal:

@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask this host for a page of a site that it serves, wherever the site's name leads."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: own_site
+short_description: Ask this host for a page of a site that it serves
+version_added: 0.1.0
+description:
+  - Connects to the loopback address, with the site's name in TLS (SNI) and in the Host header. So the site answers as
+    it does to its visitors, before its name leads here, and where each name has a certificate of its own.
+  - Does not use proxies of the environment, follow redirections or validate the certificate.
+  - Any answer is a success; use C(failed_when) with RV(status).
+author: campus.flask_sso contributors
+options:
+  url:
+    description: Address of the page, by the site's own name.
+    type: str
+    required: true
+  timeout:
+    description: Seconds to wait for each step of the answer.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    description: Asks as well, as nothing changes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Check that the site answers
+  campus.flask_sso.own_site:
+    url: https://app.example.org/
+  register: answer
+  failed_when: answer is failed or answer.status >= 500
+"""
+
+RETURN = r"""
+status:
+  description: Status code of the answer.
+  returned: success
+  type: int
+msg:
+  description: Status code and reason of the answer, or what was in its way.
+  returned: always
+  type: str
+content:
+  description: Body of the answer.
+  returned: success
+  type: str
+"""
+
+from http.client import HTTPException
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"url": {"type": "str", "required": True}, "timeout": {"type": "int", "default": 30}},
+        supports_check_mode=True,
+    )
+    try:
+        with ask(module.params["url"], module.params["timeout"]) as answer:
+            content = answer.read().decode("utf-8", "replace")
+    except (OSError, HTTPException, ValueError) as error:
+        module.fail_json(msg=str(error) or type(error).__name__)
+    module.exit_json(changed=False, status=answer.status, msg=f"{answer.status} {answer.reason}", content=content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's own site is asked under its name, and without the proxies of the environment."""
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from ansible_collections.campus.flask_sso.plugins.modules import own_site
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+NAME = "app.example.org"
+
+
+class Page(BaseHTTPRequestHandler):
+    """Answers with what it was asked for."""
+
+    def do_GET(self) -> None:
+        """Answer; three paths have a status of their own."""
+        self.send_response({"/missing": 404, "/broken": 503, "/away": 302}.get(self.path, 200))
+        self.send_header("Location", "https://nowhere.invalid/")
+        self.end_headers()
+        self.wfile.write(f"{self.server.sni} {self.headers['Host']} {self.path}".encode())
+
+    def log_message(self, *_arguments) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory) -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate that nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pair: Path = tmp_path_factory.mktemp("tls") / "pair.pem"
+    pair.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    return context
+
+
+@pytest.fixture(params=["https", "http"])
+def address(request, monkeypatch) -> Iterator[str]:
+    """The address of a site on this host. Its name leads nowhere, and the proxies of the environment do not answer."""
+    for scheme in ("http", "https", "all"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        server.sni = None
+        if request.param == "https":
+            context = request.getfixturevalue("tls")
+            context.sni_callback = lambda _socket, name, _context: setattr(server, "sni", name)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever).start()
+        yield f"{request.param}://{NAME}:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def ask(run_module):
+    """Ask for a page with the module."""
+    return partial(run_module, own_site)
+
+
+def test_the_site_is_asked_by_its_name(ask, address):
+    """The name is in TLS and in the Host header, though it leads nowhere and no proxy answers."""
+    name_in_tls = NAME if address.startswith("https") else None
+    result = ask(url=f"{address}/page?a=b#part")
+    assert result["content"] == f"{name_in_tls} {address.split('/')[2]} /page?a=b"
+    assert (result["status"], result["msg"], result["changed"]) == (200, "200 OK", False)
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("/missing", 404), ("/broken", 503), ("/away", 302)])
+def test_every_answer_is_an_answer(ask, address, path, status):
+    """Whoever asks judges it, and no redirection is followed."""
+    assert ask(url=address + path)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://app.example.org:1/", "refused"),
+        ("ftp://app.example.org/", '"ftp://app.example.org/" is not an http or https address'),
+        ("https:///page", "is not an http or https address"),
+        ("https://app.example.org:nine/", "nine"),
+    ],
+)
+def test_what_is_in_the_way_is_said(ask, url, reason):
+    result = ask(url=url)
+    assert result["failed"]
+    assert reason in result["msg"]
+
+
+def test_what_does_not_speak_tls_is_no_answer(ask, address):
+    """Nor is TLS an answer to plain HTTP."""
+    other = address.replace("https:", "http:") if address.startswith("https") else address.replace("http:", "https:")
+    assert ask(url=other, timeout=5)["failed"]
