@@ -66,7 +66,7 @@ def address(request, monkeypatch) -> Iterator[str]:
             context = request.getfixturevalue("tls")
             context.sni_callback = lambda _socket, name, _context: setattr(server, "sni", name)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.01,)).start()
         yield f"{request.param}://{NAME}:{server.server_port}"
         server.shutdown()
 
