@@ -58,7 +58,7 @@ tar --extract --strip-components 1 --file uwsgi-*.tar.gz
 cd apache2
 sed --in-place "/ptr = buf = apr_palloc(r->pool, headerlen);/e cat $here/packet_bounds.c" mod_proxy_uwsgi.c
 apxs -c mod_proxy_uwsgi.c >/dev/null 2>&1
-install --mode 0644 .libs/mod_proxy_uwsgi.so "$(awk '/proxy_uwsgi_module/ { print $3 }' /etc/apache2/mods-enabled/flask_sso-40-uwsgi.load)"
+install --mode 0644 .libs/mod_proxy_uwsgi.so "$(awk '/proxy_uwsgi_module/ { print $3 }' /etc/apache2/mods-enabled/flask_sso-40-uwsgi.conf)"
 rm --recursive "$build"
 
 echo Keys and metadata

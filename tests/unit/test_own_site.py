@@ -71,7 +71,7 @@ def address(request, monkeypatch) -> Iterator[str]:
             context = request.getfixturevalue("tls")
             context.sni_callback = lambda _socket, name, _context: setattr(server, "sni", name)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.01,)).start()
         yield f"{request.param}://{NAME}:{server.server_port}"
         server.shutdown()
 
@@ -141,7 +141,7 @@ def application(request, tmp_path) -> Iterator[tuple[str, str]]:
     path = str(tmp_path / "app.sock")
     with ThreadingUnixStreamServer(path, {"uwsgi": Uwsgi, "http": Page}[request.param]) as server:
         server.sni = None
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.01,)).start()
         yield path, request.param
         server.shutdown()
 
@@ -163,7 +163,7 @@ def test_server_of_an_application_is_asked_through_its_socket(application):
 def test_server_that_hangs_up_has_not_answered(tmp_path):
     path = str(tmp_path / "app.sock")
     with ThreadingUnixStreamServer(path, Uwsgi) as server:
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.01,)).start()
         with pytest.raises(HTTPException):
             ask_server(path, "uwsgi", f"http://{NAME}/silent", 5)
         server.shutdown()

@@ -203,6 +203,10 @@ CASES = {
         ACME | {"apache_ssl_http_port": 8080},
         ["apache_ssl_http_port is 8080", "port 80 alone"],
     ),
+    "a wish about other sites that is none": (
+        {"apache_ssl_other_sites": "both"},
+        ["apache_ssl_other_sites", "both", "ask, remove, keep"],
+    ),
     "days to the end in words": (
         {"apache_ssl_expiry_days": -1},
         ["apache_ssl_expiry_days is -1", "at least 0"],
@@ -437,6 +441,60 @@ def test_bad_input_is_refused_before_anything_changes(refused, files, variables,
         return value.replace("{files}", str(files)) if isinstance(value, str) else value
 
     refused({name: fill(value) for name, value in variables.items()}, *map(fill, phrases))
+
+
+# What somebody has set up in httpd, whose packages are not even there, and what the message must say about it.
+SITES = {
+    "a site that nobody has said anything about": (
+        {"sites-enabled/wiki.conf": "<VirtualHost *:80>\n</VirtualHost>\n", "conf-enabled/hand.conf": ""},
+        {},
+        [
+            "/etc/apache2/conf-enabled/hand.conf, /etc/apache2/sites-enabled/wiki.conf",
+            'Set apache_ssl_other_sites to "keep"',
+            'or to "remove"',
+            "/var/lib/flask_sso/taken-over",
+        ],
+    ),
+    "a virtual host in httpd's main file": (
+        {"apache2.conf": "<VirtualHost *:80>\n</VirtualHost>\n"},
+        {"apache_ssl_other_sites": "remove"},
+        ["the virtual hosts in /etc/apache2/apache2.conf", "Take them out of the file"],
+    ),
+    "the site's name at another site": (
+        {"apache2.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n"},
+        {"apache_ssl_other_sites": "keep"},
+        [f"/etc/apache2/apache2.conf already answers for {NAME}", "Take the name or address out of that file"],
+    ),
+    "a site that takes a whole address": (
+        {"apache2.conf": "<VirtualHost 192.0.2.1:443>\nServerName wiki.example.org\n</VirtualHost>\n"},
+        {"apache_ssl_other_sites": "keep"},
+        ["/etc/apache2/apache2.conf already answers for 192.0.2.1"],
+    ),
+    "a site of ours under a former name": (
+        {
+            "apache2.conf": "Include sites-enabled/*.conf\n",
+            "sites-enabled/flask_sso-former.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n",
+        },
+        {},
+        ["/etc/apache2/sites-enabled/flask_sso-former.conf already answers", "If apache_ssl_site was another before"],
+    ),
+    "a mod_md that serves others": (
+        {"apache2.conf": "LoadModule md_module modules/mod_md.so\n"},
+        ACME | {"apache_ssl_other_sites": "keep"},
+        ['apache_ssl_certificate_source is "acme"', "use mod_md already", "from another source"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sites", "variables", "phrases"), SITES.values(), ids=SITES)
+def test_what_somebody_set_up_in_httpd_is_not_touched(host, refused, sites, variables, phrases):
+    for name, text in sites.items():
+        host.check_output("mkdir --parents $(dirname /etc/apache2/%s)", name)
+        host.check_output("printf %s %s > /etc/apache2/%s", "%s", text, name)
+    try:
+        refused(variables, *phrases)
+    finally:
+        host.check_output("rm --recursive /etc/apache2")
 
 
 @pytest.mark.parametrize("port", [80, 443])

@@ -1,0 +1,377 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what an httpd serves besides the sites of this collection, and who set it up."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: httpd_inventory
+short_description: Say what an httpd serves besides the sites of this collection, and who set it up
+version_added: 0.1.0
+description:
+  - Reads the configuration files as httpd does, from O(root) on, with their includes and conditions.
+  - Tells what a distribution's package left as it is from what somebody enabled or changed. Nothing is changed.
+author: campus.flask_sso contributors
+options:
+  root:
+    description: The file that httpd reads first.
+    type: path
+    required: true
+  server_root:
+    description: The directory that relative paths belong to.
+    type: path
+    required: true
+  modules:
+    description: Modules that are loaded before the first file is read, named without "mod_".
+    type: list
+    elements: str
+    default: []
+  enabled:
+    description: Shell patterns of the files that take effect because they are there.
+    type: list
+    elements: str
+    required: true
+  ours:
+    description: Shell patterns of the files that this collection writes.
+    type: list
+    elements: str
+    required: true
+  unused:
+    description: How the text of a file begins that this collection has emptied.
+    type: str
+    required: true
+  stock:
+    description:
+      - Command that lists the configuration files of the distribution's packages, each in a line with its checksum (MD5
+        or SHA-256). Packages that are not installed may make it fail.
+    type: list
+    elements: str
+    required: true
+  document_root:
+    description: Directory that the distribution's own site serves.
+    type: path
+    required: true
+  placeholder:
+    description: File of the distribution that is copied to O(document_root).
+    type: path
+    required: true
+  files:
+    description: Files of the site that is to be set up.
+    type: list
+    elements: path
+    default: []
+  names:
+    description: Its names.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description: Its ports.
+    type: list
+    elements: int
+    default: []
+attributes:
+  check_mode:
+    description: Only reads, so there is no difference.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what httpd serves
+  campus.flask_sso.httpd_inventory:
+    root: /etc/apache2/apache2.conf
+    server_root: /etc/apache2
+    enabled: [/etc/apache2/sites-enabled/*, /etc/apache2/ports.conf]
+    ours: ["*/flask_sso-*"]
+    unused: "# Not used"
+    stock: [dpkg-query, --show, "--showformat=${Conffiles}\n", apache2]
+    document_root: /var/www/html
+    placeholder: /usr/share/apache2/default-site/index.html
+  register: found
+"""
+
+RETURN = r"""
+foreign:
+  description: Files and links among O(enabled) that somebody added or changed.
+  returned: always
+  type: list
+  elements: str
+pages:
+  description: What the distribution's own site serves besides the distribution's page.
+  returned: always
+  type: list
+  elements: str
+elsewhere:
+  description: Files with somebody else's virtual hosts that are not read because of a file among O(enabled).
+  returned: always
+  type: list
+  elements: str
+listens:
+  description: Ports that somebody else's files listen on.
+  returned: always
+  type: list
+  elements: int
+served:
+  description: Ports that somebody else's virtual hosts answer; V(0) is any.
+  returned: always
+  type: list
+  elements: int
+rivals:
+  description:
+    - Virtual hosts that answer for one of O(names) on one of O(ports), or that take all requests to an address of this
+      host away from it. Those among O(files) do not count.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    ours:
+      description: Whether this collection wrote it.
+      type: bool
+    what:
+      description: The name, pattern or address.
+      type: str
+loaded:
+  description: Modules that somebody else's files load, named without "mod_".
+  returned: always
+  type: list
+  elements: str
+files:
+  description: All configuration files that take effect.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import glob
+import hashlib
+import os
+import re
+from fnmatch import fnmatch
+
+from ansible.module_utils.basic import AnsibleModule
+
+# What distributions compile into httpd itself.
+STATIC_MODULES = ("core", "http", "log_config", "logio", "so", "unixd", "version", "watchdog")
+ARGUMENT = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
+ADDRESS = re.compile(r"(?:(?P<host>\S+):)?(?P<port>\d+)")
+CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+
+
+def address_and_port(text):
+    """Take an address of a directive apart.
+
+    :param str text: For example ``443``, ``*:443``, ``[::]:443`` or ``192.0.2.1``.
+    :returns: tuple of the address, ``*`` for any, and the port, 0 for any.
+    """
+    match = ADDRESS.fullmatch(text)
+    host, port = (match["host"] or "*", int(match["port"])) if match else (text, 0)
+    return re.sub(r"^(_default_|0\.0\.0\.0|\[::\])$", "*", host), port
+
+
+def host_name(text):
+    """Return the name in the argument of a ServerName, which may have a scheme and a port.
+
+    :param str text: For example ``https://app.example.org:443``.
+    :returns: str, in lower case.
+    """
+    return re.sub(r":\d+$", "", text.lower().rpartition("://")[2])
+
+
+class Configuration:
+    """What httpd reads, as far as it says who listens and who answers.
+
+    :param str server_root: Directory that relative paths belong to.
+    :param list modules: Modules that are loaded before the first file is read.
+    """
+
+    def __init__(self, server_root, modules):
+        self.server_root = server_root
+        self.modules = {*STATIC_MODULES, *modules}
+        self.defines = {}
+        self.files = []
+        self.open = []
+        self.roots = []
+        self.hosts = []
+        self.listens = []
+        self.loaded = []
+        self.host = None
+
+    def _expand(self, text):
+        """Replace what Define has named."""
+        return re.sub(r"\$\{(\w+)\}", lambda match: self.defines.get(match[1], match[0]), text)
+
+    def _holds(self, section, argument):
+        """Whether what is in a section takes effect."""
+        wanted = not argument.startswith("!")
+        name = argument.lstrip("!")
+        if section == "ifmodule":
+            return wanted == (re.sub(r"^mod_|(_module|\.c)$", "", name) in self.modules)
+        if section == "ifdefine":
+            return wanted == (name in self.defines)
+        if section == "iffile":
+            return wanted == os.path.exists(os.path.join(self.server_root, name))
+        return True
+
+    def read(self, path):
+        """Read a file and what it includes; one that includes itself or cannot be read is left to httpd's own check.
+
+        :param str path: Absolute path.
+        """
+        if path in self.open or not os.path.isfile(path):
+            return
+        self.open.append(path)
+        if path not in self.files:
+            self.files.append(path)
+        sections = []  # those that are open, and whether they hold
+        for line in map(str.strip, content(path).decode("utf-8", "replace").replace("\\\n", " ").splitlines()):
+            if line.startswith("</"):
+                if sections and sections.pop()[0] == "virtualhost":
+                    self.host = None
+            elif line and not line.startswith("#"):
+                name, *rest = line.lstrip("<").split(None, 1)
+                name = name.rstrip(">").lower()
+                rest = rest[0].rstrip(">") if rest and line.startswith("<") else "".join(rest)
+                arguments = [self._expand("".join(groups)) for groups in ARGUMENT.findall(rest)]
+                holds = all(held for _name, held in sections)
+                if line.startswith("<"):
+                    sections.append((name, self._holds(name, arguments[0] if arguments else "")))
+                if holds and arguments:
+                    self._take(path, name, arguments)
+        self.open.pop()
+
+    def _take(self, path, name, arguments):
+        """Take up one directive."""
+        if name == "define":
+            self.defines[arguments[0]] = arguments[1] if len(arguments) > 1 else ""
+        elif name == "undefine":
+            self.defines.pop(arguments[0], None)
+        elif name == "loadmodule":
+            self.modules.add(re.sub(r"^mod_|_module$", "", arguments[0]))
+            self.loaded.append((path, re.sub(r"^mod_|_module$", "", arguments[0])))
+        elif name in ("include", "includeoptional"):
+            pattern = os.path.join(self.server_root, arguments[0])
+            for found in sorted(glob.glob(os.path.join(pattern, "*") if os.path.isdir(pattern) else pattern)):
+                self.read(found)
+        elif name == "listen":
+            self.listens.append((path, address_and_port(arguments[0])[1]))
+        elif name == "virtualhost":
+            addresses, ports = zip(*map(address_and_port, arguments), strict=True)
+            self.host = {"path": path, "addresses": list(addresses), "ports": list(ports), "names": []}
+            self.hosts.append((self.host, list(self.open)))
+        elif name in ("servername", "serveralias") and self.host is not None:
+            self.host["names"] += map(host_name, arguments)
+        elif name == "documentroot" and self.host is None:
+            self.roots.append((path, arguments[0]))
+
+
+def is_stock(path, checksums):
+    """Tell whether a file is as its package brought it.
+
+    :param str path: Absolute path; a link counts as what it leads to.
+    :param dict checksums: MD5 or SHA-256 by path.
+    :returns: bool
+    """
+    target = os.path.realpath(path)
+    wanted = checksums.get(target, "")
+    if not os.path.isfile(target):
+        return False
+    algorithm = "md5" if len(wanted) == 32 else "sha256"
+    return hashlib.new(algorithm, content(target), usedforsecurity=False).hexdigest() == wanted
+
+
+def content(path):
+    """Return what is in a file.
+
+    :param str path: Absolute path.
+    :returns: bytes
+    """
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def packaged(listing):
+    """Read what a package manager says of its configuration files.
+
+    :param str listing: A file in a line, its path first and its checksum among the words behind.
+    :returns: dict of checksums by path.
+    """
+    lines = [line.split() for line in listing.splitlines()]
+    return {words[0]: word for words in lines for word in words[1:] if CHECKSUM.fullmatch(word)}
+
+
+def in_the_way(host, names, ports):
+    """List what keeps visitors of a site with these names and ports from it.
+
+    :param dict host: A virtual host, as :class:`Configuration` describes it.
+    :param list names: Names of the site.
+    :param list ports: Ports of the site.
+    :returns: list of names, patterns and addresses.
+    """
+    if not {0, *ports} & {*host["ports"]}:
+        return []
+    # An address goes before "*", whatever the names are.
+    narrow = [address for address in host["addresses"] if address != "*"]
+    return narrow or [pattern for pattern in host["names"] if any(fnmatch(name, pattern) for name in names)]
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "server_root": {"type": "path", "required": True},
+            "modules": {"type": "list", "elements": "str", "default": []},
+            "enabled": {"type": "list", "elements": "str", "required": True},
+            "ours": {"type": "list", "elements": "str", "required": True},
+            "unused": {"type": "str", "required": True},
+            "stock": {"type": "list", "elements": "str", "required": True},
+            "document_root": {"type": "path", "required": True},
+            "placeholder": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    found = Configuration(wanted["server_root"], wanted["modules"])
+    found.read(wanted["root"])
+    checksums = packaged(module.run_command(wanted["stock"])[1]) if found.files else {}
+    unused = wanted["unused"].encode()
+
+    def ours(path):
+        named = any(fnmatch(path, pattern) for pattern in wanted["ours"])
+        return named or (os.path.isfile(path) and content(path).startswith(unused))
+
+    enabled = sorted({path for pattern in wanted["enabled"] for path in glob.glob(pattern)})
+    others = [(host, files) for host, files in found.hosts if not ours(host["path"])]
+    # The distribution's site is a virtual host of its own or, where nothing of ours is before it, the server itself.
+    serves = any(is_stock(host["path"], checksums) for host, _files in others) or (
+        len(others) == len(found.hosts) and wanted["document_root"] in dict(map(reversed, found.roots))
+    )
+    pages = glob.glob(os.path.join(wanted["document_root"], "*")) if serves else []
+    placeholder = content(wanted["placeholder"]) if os.path.isfile(wanted["placeholder"]) else None
+    module.exit_json(
+        changed=False,
+        foreign=[path for path in enabled if not ours(path) and not is_stock(path, checksums)],
+        pages=sorted(path for path in pages if not os.path.isfile(path) or content(path) != placeholder),
+        elsewhere=sorted({host["path"] for host, files in others if not {*enabled} & {*files}}),
+        listens=sorted({port for path, port in found.listens if not ours(path)}),
+        served=sorted({port for host, _files in others for port in host["ports"]}),
+        rivals=[
+            {"path": host["path"], "ours": ours(host["path"]), "what": what}
+            for host, _files in found.hosts
+            for what in in_the_way(host, wanted["names"], wanted["ports"])
+            if host["path"] not in wanted["files"]
+        ],
+        loaded=sorted({name for path, name in found.loaded if not ours(path)}),
+        files=found.files,
+    )
+
+
+if __name__ == "__main__":
+    main()

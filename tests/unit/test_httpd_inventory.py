@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody set up in httpd is told from what the distribution and the collection did."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ansible_collections.campus.flask_sso.plugins.modules import httpd_inventory
+
+STOCK = {
+    "apache2.conf": "Include mods-enabled/*.load\nInclude mods-enabled/*.conf\nInclude ports.conf\n"
+    "IncludeOptional conf-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n",
+    "ports.conf": "Listen 80\n<IfModule ssl_module>\n\tListen 443\n</IfModule>\n"
+    "<IfModule mod_gnutls.c>\n\tListen 444\n</IfModule>\n",
+    "mods-available/alias.load": "LoadModule alias_module modules/mod_alias.so\n",
+    "sites-available/000-default.conf": "<VirtualHost *:80>\n\tDocumentRoot /var/www/html\n</VirtualHost>\n",
+}
+LINKS = {
+    "mods-enabled/alias.load": "../mods-available/alias.load",
+    "sites-enabled/000-default.conf": "../sites-available/000-default.conf",
+}
+
+
+@pytest.fixture
+def etc(tmp_path) -> Path:
+    """The directory of a stock httpd."""
+    for name, text in STOCK.items():
+        write(tmp_path / "etc" / name, text)
+    for name, target in LINKS.items():
+        link(tmp_path / "etc" / name, target)
+    (tmp_path / "etc" / "conf-enabled").mkdir()
+    listing = "".join(
+        f" {tmp_path}/etc/{name} {hashlib.new(algorithm, text.encode()).hexdigest()} 0\n"
+        for algorithm, (name, text) in zip(["md5", "sha256"] * len(STOCK), STOCK.items(), strict=False)
+    )
+    (tmp_path / "listing").write_text(listing)
+    write(tmp_path / "html" / "index.html", "It works!")
+    write(tmp_path / "placeholder.html", "It works!")
+    return tmp_path / "etc"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def link(path: Path, target: str) -> None:
+    """Make a link, and its directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.fixture
+def look(run_module, etc) -> Callable[..., dict]:
+    """Take the inventory; paths in the answer are relative to the directory of httpd."""
+
+    def run(**options) -> dict:
+        usual = {
+            "root": str(etc / "apache2.conf"),
+            "server_root": str(etc),
+            "modules": ["ssl"],
+            "enabled": [
+                str(etc / name) for name in ("mods-enabled/*", "conf-enabled/*", "sites-enabled/*", "ports.conf")
+            ],
+            "ours": ["*/flask_sso-*"],
+            "unused": "# Not used: ",
+            "stock": ["cat", str(etc.parent / "listing")],
+            "document_root": str(etc.parent / "html"),
+            "placeholder": str(etc.parent / "placeholder.html"),
+            "files": [str(etc / "sites-enabled/flask_sso-app.conf")],
+            "names": ["app.example.org", "alias.example.org"],
+            "ports": [80, 443],
+        }
+        found = run_module(httpd_inventory, **usual | options)
+        assert found["changed"] is False
+        return found
+
+    return run
+
+
+@pytest.fixture
+def foreign(look, etc) -> Callable[[], list[str]]:
+    """Return what is not stock, relative to the directory of httpd."""
+    return lambda: [str(Path(path).relative_to(etc)) for path in look()["foreign"]]
+
+
+def test_stock_httpd_is_nobodys(look):
+    found = look()
+    assert [found[key] for key in ("foreign", "pages", "elsewhere", "rivals")] == [[]] * 4
+    assert (found["listens"], found["served"], found["loaded"]) == ([80, 443], [80], ["alias"])
+
+
+def test_host_without_httpd_has_nothing(look, etc):
+    found = look(root=str(etc / "none"), enabled=[str(etc / "none/*")], stock=["false"], document_root="/none")
+    assert {key: value for key, value in found.items() if value and key != "invocation"} == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda etc: write(etc / "sites-enabled/hand.conf", "# by hand\n"),
+        lambda etc: link(etc / "sites-enabled/hand.conf", "/nowhere"),
+        lambda etc: (
+            write(etc / "sites-available/w", ""),
+            link(etc / "sites-enabled/hand.conf", "../sites-available/w"),
+        ),
+        lambda etc: write(etc / "mods-enabled/hand.conf", ""),
+        lambda etc: write(etc / "conf-enabled/hand.conf", ""),
+        lambda etc: write(etc / "conf-enabled/hand.conf", "Include flask_sso-x"),
+    ],
+    ids=["a file", "a link that leads nowhere", "a link", "of a module", "a setting", "what includes a file of ours"],
+)
+def test_what_was_added_is_somebodys(foreign, etc, change):
+    change(etc)
+    assert [Path(path).name for path in foreign()] == ["hand.conf"]
+
+
+@pytest.mark.parametrize("name", ["ports.conf", "mods-available/alias.load", "sites-available/000-default.conf"])
+def test_stock_file_that_was_edited_is_somebodys(foreign, etc, name):
+    with (etc / name).open("a") as stream:
+        stream.write("# edited\n")
+    assert foreign() == [name.replace("available", "enabled")]
+
+
+def test_what_the_collection_wrote_is_not_somebodys(foreign, etc):
+    write(etc / "sites-enabled/flask_sso-other.conf", "<VirtualHost *:443>\n</VirtualHost>\n")
+    write(etc / "ports.conf", "# Not used: whatever\n")
+    assert foreign() == []
+
+
+@pytest.mark.parametrize("name", ["index.html", "wiki.html", "wiki/index.html"])
+def test_pages_of_the_stock_site_are_somebodys(look, etc, name):
+    """Until the stock site is taken out."""
+    write(etc.parent / "html" / name, "wiki")
+    assert look()["pages"] == [str(etc.parent / "html" / name.split("/")[0])]
+    (etc / "sites-enabled/000-default.conf").unlink()
+    assert look()["pages"] == []
+
+
+def test_pages_of_the_server_itself_are_somebodys_until_a_site_of_ours_is_there(look, etc):
+    (etc / "sites-enabled/000-default.conf").unlink()
+    write(etc.parent / "html/wiki.html", "wiki")
+    write(etc / "conf-enabled/main.conf", f'DocumentRoot "{etc.parent}/html"\n')
+    assert look()["pages"] == [str(etc.parent / "html/wiki.html")]
+    write(etc / "sites-enabled/flask_sso-app.conf", "<VirtualHost *:443>\n</VirtualHost>\n")
+    assert look()["pages"] == []
+
+
+def test_virtual_host_in_a_file_that_cannot_be_taken_out_is_told(look, etc):
+    """One that an enabled file includes goes with that file."""
+    write(etc / "apache2.conf", STOCK["apache2.conf"] + "Include more.conf\n")
+    write(etc / "more.conf", "<VirtualHost *:80>\n</VirtualHost>\n")
+    write(etc / "hosts/wiki.conf", "<VirtualHost *:80>\n</VirtualHost>\n")
+    write(etc / "sites-enabled/wiki.conf", "Include hosts\n")
+    assert look()["elsewhere"] == [str(etc / "more.conf")]
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("Listen 8080", [8080]),
+        ("  listen\t192.0.2.1:8080 https", [8080]),
+        ("Listen [::]:8080", [8080]),
+        ("Define port 8080\nListen ${port}", [8080]),
+        ("<IfModule alias_module>\nListen 8080\n</IfModule>", [8080]),
+        ("<IfModule mod_alias.c>\nListen 8080\n</IfModule>", [8080]),
+        ("<IfModule !mod_alias.c>\n<IfModule ssl_module>\nListen 8080\n</IfModule>\n</IfModule>", []),
+        ("<IfDefine away>\nListen 8080\n</IfDefine>\nListen 8081", [8081]),
+        ("<IfFile /nowhere>\nListen 8080\n</IfFile>", []),
+        ("<IfVersion >= 2.4>\nListen 8080\n</IfVersion>", [8080]),
+        ("Listen \\\n8080", [8080]),
+        ("# Listen 8080", []),
+        ("Include loop.conf", []),
+    ],
+)
+def test_ports_are_those_of_the_effective_configuration(look, etc, text, ports):
+    write(etc / "loop.conf", "Include loop.conf\n")
+    write(etc / "conf-enabled/more.conf", text + "\n")
+    assert look()["listens"] == sorted([80, 443, *ports])
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "what"),
+    [
+        ("*:443", "ServerName app.example.org", ["app.example.org"]),
+        ("*:80", "servername http://APP.example.org:80", ["app.example.org"]),
+        ("*", "ServerAlias www.example.org alias.example.org", ["alias.example.org"]),
+        ("_default_:443", "ServerAlias *.example.org", ["*.example.org"]),
+        ("192.0.2.1:443", "ServerName wiki.example.org", ["192.0.2.1"]),
+        ("[2001:db8::1]:443", "ServerName wiki.example.org", ["[2001:db8::1]"]),
+        ("192.0.2.1:8443", "ServerName app.example.org", []),
+        ("*:443", "ServerName wiki.example.org", []),
+        ("*:443", "<IfModule none>\nServerName app.example.org\n</IfModule>", []),
+    ],
+)
+def test_virtual_host_that_keeps_visitors_away_is_a_rival(look, etc, host, names, what):
+    path = etc / "sites-enabled/wiki.conf"
+    write(path, f"<VirtualHost {host}>\n{names}\n</VirtualHost>\nServerName app.example.org\n")
+    assert look()["rivals"] == [{"path": str(path), "ours": False, "what": name} for name in what]
+
+
+def test_former_name_of_a_site_is_a_rival_and_the_site_itself_is_not(look, etc):
+    text = "<VirtualHost *:443>\nServerName app.example.org\n</VirtualHost>\n"
+    write(etc / "sites-enabled/flask_sso-app.conf", text)
+    assert look()["rivals"] == []
+    write(etc / "sites-enabled/flask_sso-former.conf", text)
+    former = str(etc / "sites-enabled/flask_sso-former.conf")
+    assert look()["rivals"] == [{"path": former, "ours": True, "what": "app.example.org"}]
