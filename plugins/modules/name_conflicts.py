@@ -82,7 +82,8 @@ UNIT_DIRECTORIES = [
     "/run/systemd/generator.late",
 ]
 UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
-ETC, STATE = "/etc", "/var/lib"
+ETC = "/etc"
+STATE = "/var/lib"
 MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it makes
 SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
 ANOTHER_NAME = "Choose another flask_app_name"
