@@ -35,7 +35,7 @@ def test_each_site_is_redirected_to(name, target):
 
 def test_each_site_has_its_modules(host):
     loaded = host.check_output("apache2ctl -M")
-    assert [name for name in ("dir_module", "env_module", "mpm_event_module") if name not in loaded] == []
+    assert [name for name in ("setenvif_module", "env_module", "mpm_event_module") if name not in loaded] == []
 
 
 def test_a_module_and_the_last_line_that_uses_it_go_in_one_run(host):
@@ -43,7 +43,7 @@ def test_a_module_and_the_last_line_that_uses_it_go_in_one_run(host):
     host.check_output("touch /etc/apache2/flask_sso/ours/60-own.conf /etc/apache2/flask_sso/theirs/60-own.conf")
     host.check_output("echo LuaScope once > /etc/apache2/flask_sso/ours/50-lua.conf")
     used = {
-        "apache_ssl_extra_modules": ["dir", "env", "lua"],
+        "apache_ssl_extra_modules": ["setenvif", "env", "lua"],
         "apache_ssl_raw": "LuaScope once",
         "apache_ssl_fragments": ["50-lua", "60-own"],
     }
