@@ -51,18 +51,20 @@ def run_playbook(playbook: Path, variables: dict, stop_at: str | None = None) ->
     return Run(process.returncode, " ".join(said))
 
 
-def releases(playbook: Path, directory: Path) -> Callable[..., Run]:
-    """Return what deploys a release of the application beside `playbook`, whose sources it writes to `directory`.
+def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
+    """Return what deploys a release of a scenario's application, whose sources it writes to `directory`.
 
     The release calls itself by a name, has `code` at the end of its module, and is deployed with further variables.
     """
 
-    def deploy(release: str, code: str = "", stop_at: str | None = None, **variables) -> Run:
+    def deploy(
+        release: str, code: str = "", stop_at: str | None = None, playbook: str = "converge.yml", **variables
+    ) -> Run:
         source = directory / release
-        shutil.copytree(playbook.parent / "files" / "app", source, dirs_exist_ok=True)
+        shutil.copytree(scenario / "files" / "app", source, dirs_exist_ok=True)
         module = source / "app.py"
         module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
-        return run_playbook(playbook, {"flask_app_source": str(source)} | variables, stop_at)
+        return run_playbook(scenario / playbook, {"flask_app_source": str(source)} | variables, stop_at)
 
     return deploy
 

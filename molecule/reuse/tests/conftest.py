@@ -20,7 +20,7 @@ visitors = partial(bench_client.visitors, connect=stranger)
 @pytest.fixture
 def deploy(tmp_path) -> Callable[..., Run]:
     """Deploy a release, see releases."""
-    return releases.releases(SCENARIO / "converge.yml", tmp_path)
+    return releases.releases(SCENARIO, tmp_path)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from conftest import Run
+from releases import Run
 
 ENVIRONMENT = {
     "LINES": "-----BEGIN KEY-----\nabc\n-----END KEY-----\n",

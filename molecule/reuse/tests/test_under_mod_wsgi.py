@@ -8,10 +8,10 @@ The tests follow each other, and those of the other files, in the life of one si
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
-import releases
-from conftest import SCENARIO, visitors
+from conftest import visitors
 from releases import Run
 
 SECONDS = 5  # that a request may take, as mod_wsgi.yml says
@@ -20,9 +20,9 @@ ENDLESS = "/slow?seconds=60"
 
 
 @pytest.fixture
-def release(tmp_path) -> Callable[..., Run]:
+def release(deploy) -> Callable[..., Run]:
     """Deploy a release for mod_wsgi."""
-    return releases.releases(SCENARIO / "mod_wsgi.yml", tmp_path)
+    return partial(deploy, playbook="mod_wsgi.yml")
 
 
 def links(host) -> list[str]:

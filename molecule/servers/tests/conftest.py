@@ -37,5 +37,5 @@ def site(server) -> Iterator[httpx.Client]:
 @pytest.fixture
 def deploy(server, tmp_path) -> Callable[..., Run]:
     """Deploy a release for the server, see releases."""
-    run = releases.releases(SCENARIO / "server.yml", tmp_path)
-    return partial(run, flask_app_server=server, connector=CONNECTORS[server])
+    run = releases.releases(SCENARIO, tmp_path)
+    return partial(run, playbook="server.yml", flask_app_server=server, connector=CONNECTORS[server])
