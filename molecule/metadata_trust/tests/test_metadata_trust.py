@@ -229,6 +229,7 @@ def test_shibd_agrees_about_damage_to_any_element(web, monkeypatch):
         ("AD FS", "utf-16-le", codecs.BOM_UTF16_LE, "flask_sso_idp_metadata_file"),
         ("Entra ID", "utf-8", codecs.BOM_UTF8, "flask_sso_idp_metadata_url"),
     ],
+    ids=["file", "address"],
 )
 def test_bytes_of_what_microsofts_products_write_reach_shibd(web, run_site, tmp_path, product, encoding, mark, source):
     document = mark + metadata_corpus.PRODUCTS[product].encode(encoding) + "\r\n\r\n".encode(encoding)
