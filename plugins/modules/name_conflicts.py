@@ -147,10 +147,12 @@ class Application:
     :param str owner: Account that owns the code.
     :param str path: Directory of the releases.
     :param list units: Names of the units, without their endings.
+    :param run_command: What runs a command, as an AnsibleModule does.
     """
 
-    def __init__(self, name, user, owner, path, units):
+    def __init__(self, name, user, owner, path, units, run_command):
         self.name, self.user, self.owner, self.path, self.units = name, user, owner, path, units
+        self.run_command = run_command
 
     def _has_releases(self):
         """Return whether there are releases where they belong."""
@@ -189,6 +191,11 @@ class Application:
             return f'{variable} is "{account}", whose own group has another name. Name an account with such a group.'
         return None
 
+    def _enters(self, account, path):
+        """Return whether an account that exists can enter a directory, whatever lets it: a group or an access list."""
+        command = ["runuser", "--user", account, "--", "test", "-x", path]
+        return find(pwd.getpwnam, account) is not None and self.run_command(command)[0] == 0
+
     def _path_conflicts(self):
         """Say which directories are somebody else's, or cannot be reached."""
         if contents(self.path) and not is_owned(self.path, self.owner) and not self._has_releases():
@@ -202,8 +209,8 @@ class Application:
         if contents(state) and not is_owned(state, self.user):
             yield f"There is {state} with {shown(contents(state))}. {ANOTHER_NAME}."
         parent = os.path.dirname(self.path)
-        while parent != "/" and find(pwd.getpwnam, self.user) is None:
-            if is_closed(parent):
+        while parent != "/":
+            if is_closed(parent) and not (self._enters(self.user, parent) and self._enters(self.owner, parent)):
                 yield (
                     f'flask_app_path is "{self.path}", and {parent} is closed to other accounts. Run "chmod o+x'
                     f' {parent}" on the host, or name another directory.'
@@ -255,7 +262,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    application = Application(**module.params)
+    application = Application(**module.params, run_command=module.run_command)
     accounts = [account for account in (application.owner, application.user) if application.is_made_here(account)]
     module.exit_json(changed=False, conflicts=application.conflicts(), accounts=accounts)
 

@@ -160,6 +160,17 @@ def test_alias_or_masked_unit_is_refused(host, look, target):
     assert "a unit guestbook.service" in look()[0][0]
 
 
+@pytest.mark.parametrize("account", ["guestbook", "guestbook-deploy"])
+def test_directory_that_accounts_can_enter_for_another_reason_is_accepted(host, look, monkeypatch, account):
+    deployed(host, "campus.flask_sso")
+    (host.root / "srv").chmod(0o750)
+    run_command = "ansible.module_utils.basic.AnsibleModule.run_command"
+    monkeypatch.setattr(run_command, lambda _self, _command: (0, "", ""))
+    assert look()[0] == []
+    monkeypatch.setattr(run_command, lambda _self, command: (int(account in command), "", ""))
+    assert "is closed to other accounts" in look()[0][0]
+
+
 def test_directory_that_the_accounts_could_not_reach_is_refused(host, look):
     (host.root / "srv").chmod(0o750)
     (conflict,) = look()[0]

@@ -76,6 +76,7 @@ def peculiar(tmp_path, deploy) -> Callable[..., Run]:
             (tmp_path / release / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / release / path).write_text(content)
         for path, target in LINKS.items():
+            (tmp_path / release / path).unlink(missing_ok=True)
             (tmp_path / release / path).symlink_to(target)
         with (tmp_path / release / "deploy/requirements.txt").open("a") as file:
             file.write(requirements)
