@@ -202,7 +202,6 @@ import pwd
 import re
 import shutil
 import tempfile
-import time
 from fnmatch import fnmatch
 from http.client import HTTPException
 
@@ -520,12 +519,11 @@ class Transaction:
         wanted = changed_paths or action == "reload"
         if self.module.check_mode or not wanted:
             return {"changed": bool(wanted), "changed_paths": changed_paths}
-        began = int(time.time())
         if not self._take_up(action, changed_paths):
-            said = self._last_words(units, began)
+            said = self._last_words(units)
         elif answered and (problem := complaint(probe)):
             said = f"{probe['url']} said:\n{problem}\n" + (
-                self._last_words(units, began) if unit else "The web server's error log has the reason."
+                self._last_words(units) if unit else "The web server's error log has the reason."
             )
         else:
             self.journal.entries = {}
@@ -546,9 +544,10 @@ class Transaction:
             changed_paths=[],
         )
 
-    def _last_words(self, units, since):
-        """What units have logged since a time, in seconds since the epoch."""
-        journal = ["journalctl", "--no-pager", "--output=cat", "--lines=20", f"--since=@{since}"]
+    def _last_words(self, units):
+        """What units have logged last."""
+        self.module.run_command(["journalctl", "--sync"])  # what was just said may be on its way
+        journal = ["journalctl", "--no-pager", "--output=cat", "--lines=50"]
         return "it said:\n" + self.module.run_command(journal + [f"--unit={unit}" for unit in units])[1].strip()
 
 

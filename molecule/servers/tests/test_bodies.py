@@ -91,8 +91,9 @@ def test_slow_upload_may_take_longer_than_a_request(server: str) -> None:
     assert found == {f"{size} {hashlib.sha256(b'a' * size).hexdigest()}"}
 
 
+@pytest.mark.parametrize("server", ["gunicorn", "mod_wsgi"], indirect=True)
 def test_visitor_who_listens_slowly_gets_all(server: str) -> None:
-    """A pause of several seconds does not cut the answer."""
+    """A pause does not cut the answer. Under uWSGI, all of a request has to end in its time."""
     with stranger(server) as client, client.stream("POST", "/unread/30000000") as answer:
         size = 0
         for part in answer.iter_raw(65536):
@@ -106,4 +107,4 @@ def test_body_that_is_too_large_is_refused(site: httpx.Client, server: str) -> N
     """Also where httpd lets it through, so that nobody fills the disk. uWSGI hangs up, the others say so."""
     size = ALLOWED + 1
     answer = site.post("/digest", content=parts(size), headers={"Content-Length": str(size)})
-    assert answer.status_code == (500 if server == "uwsgi" else 413)
+    assert answer.status_code in ({500, 503} if server == "uwsgi" else {413})

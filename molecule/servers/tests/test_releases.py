@@ -20,7 +20,7 @@ def state(host, server: str) -> str:
     """Return checksums of everything that the application's service is set up by, and its data."""
     name = f"on_{server}"
     return host.check_output(
-        f"find /etc/{name} /etc/systemd/system/{name}* /var/lib/{name} -type f -exec sha256sum {{}} +"
+        f"find /etc/{name} /var/lib/{name} /etc/systemd/system -type f -path '*/{name}*' -exec sha256sum {{}} +"
     )
 
 
