@@ -5,7 +5,7 @@ VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
-SLOW := swap metadata_trust client_certificates certificates refusals real_applications reuse key_rotation
+SLOW := swap metadata_trust client_certificates certificates refusals real_applications reuse servers key_rotation
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg

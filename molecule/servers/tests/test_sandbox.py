@@ -4,7 +4,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
+sandboxed = pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
 FORBIDDEN = {
     "scheduling": "PermissionError",
     "jit": "PermissionError",
@@ -19,6 +19,7 @@ def processes(host, server: str) -> set[str]:
     return set(host.check_output(f"cat /sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs").split())
 
 
+@sandboxed
 def test_what_is_forbidden_is_an_error_and_not_the_end_of_the_process(host, server, site) -> None:
     before = processes(host, server)
     found = {name: site.get(f"/need/{name}").text.split()[1] for name in FORBIDDEN}
@@ -26,10 +27,12 @@ def test_what_is_forbidden_is_an_error_and_not_the_end_of_the_process(host, serv
     assert processes(host, server) == before
 
 
+@sandboxed
 def test_owner_may_give_a_file_to_a_group_of_its_own(site) -> None:
     assert site.get("/need/chown").text.endswith(" done")
 
 
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 def test_what_an_application_needs_can_be_allowed(deploy, site) -> None:
     """And nothing else is."""
     run = deploy("allowed", flask_app_allow=["jit", "proc", "scheduling"])
