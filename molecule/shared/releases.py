@@ -31,8 +31,10 @@ class Run:
         return int(re.search(r"changed=(\d+)", self.said)[1])
 
 
-def run_playbook(playbook: Path, variables: dict, stop_at: str | None = None) -> Run:
-    """Run a playbook with `variables`, or kill it when it begins the task `stop_at`."""
+def run_playbook(
+    playbook: Path, variables: dict, stop_at: str | None = None, watch: Callable[[str], object] = str
+) -> Run:
+    """Run a playbook with `variables`, or kill it when it begins the task `stop_at`; `watch` gets its lines."""
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
     command = ["ansible-playbook", "-i", inventory, playbook.name, "-e", json.dumps(variables)]
     said = []
@@ -46,6 +48,7 @@ def run_playbook(playbook: Path, variables: dict, stop_at: str | None = None) ->
     ) as process:
         for line in process.stdout:
             said += line.split()
+            watch(line)
             if stop_at and line.startswith("TASK") and stop_at in line:
                 os.killpg(process.pid, signal.SIGKILL)
     return Run(process.returncode, " ".join(said))
@@ -58,13 +61,18 @@ def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
     """
 
     def deploy(
-        release: str, code: str = "", stop_at: str | None = None, playbook: str = "converge.yml", **variables
+        release: str,
+        code: str = "",
+        stop_at: str | None = None,
+        playbook: str = "converge.yml",
+        watch: Callable[[str], object] = str,
+        **variables,
     ) -> Run:
         source = directory / release
         shutil.copytree(scenario / "files" / "app", source, dirs_exist_ok=True)
         module = source / "app.py"
         module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
-        return run_playbook(scenario / playbook, {"flask_app_source": str(source)} | variables, stop_at)
+        return run_playbook(scenario / playbook, {"flask_app_source": str(source)} | variables, stop_at, watch)
 
     return deploy
 

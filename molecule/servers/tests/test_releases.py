@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import stranger
 
-STREAM = 15  # seconds
+STREAM = 25  # seconds
 THREAD = "import threading\n\nthreading.Thread(target=threading.Event().wait).start()\n"
 HANGS = {"a server": "app.run(port=5055)\n", "a lock": f"{THREAD}threading.Event().wait()\n"}
 
@@ -29,10 +29,10 @@ def test_site_goes_on_while_old_processes_finish_a_stream(server, deploy, site) 
 
     The old release has started a thread when it was imported; the new one is made by a function.
     """
-    waits = []
+    waits, streams = [], []
 
-    def watch() -> None:
-        while not stream.done():
+    def visit() -> None:
+        while not streams[0].done():
             began = time.monotonic()
             with stranger(server) as client:
                 assert client.get("/").status_code == 200
@@ -45,12 +45,19 @@ def test_site_goes_on_while_old_processes_finish_a_stream(server, deploy, site) 
 
     assert deploy("second", THREAD, flask_app_request_seconds=60).code == 0
     with ThreadPoolExecutor(2) as pool:
-        stream = pool.submit(events)
-        watching = pool.submit(watch)
-        run = deploy("third", flask_app_request_seconds=60, flask_app_wsgi="app:create_app()")
-        watching.result()
+
+        def watch(line: str) -> None:
+            if "Stage the service" in line:  # a few seconds before the restart
+                streams.append(pool.submit(events))
+                streams.append(pool.submit(visit))
+
+        wsgi = "app:create_app()"
+        run = deploy("third", flask_app_request_seconds=60, flask_app_wsgi=wsgi, watch=watch)
+        restarted = not streams[0].done()
+        streams[1].result()
     assert run.code == 0, run.said
-    assert stream.result().count("second") == STREAM
+    assert restarted, "the stream ended too early to tell"
+    assert streams[0].result().count("second") == STREAM
     assert site.get("/").text == "third"
     assert max(waits) < STREAM / 3
 
