@@ -10,6 +10,19 @@ from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from urllib.parse import unquote, urlsplit
 
 
+def site_url(address):
+    """Take the address of a page apart.
+
+    :param str address: URL of the page, by the site's own name.
+    :returns: urllib.parse.SplitResult with a path.
+    :raises ValueError: if it is not an http or https URL.
+    """
+    url = urlsplit(address)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f'"{address}" is not an http or https address.')
+    return url._replace(path=url.path or "/", fragment="")
+
+
 def uwsgi_packet(url):
     """Write a request for a page in the uwsgi protocol: a header of four bytes, then names and values with their sizes.
 
@@ -43,11 +56,11 @@ def ask_server(path, protocol, address, timeout):
     :returns: http.client.HTTPResponse whose body was not read yet; who is done with it closes it.
     :raises OSError: if nothing listens, or the answer does not come in time.
     :raises http.client.HTTPException: if the answer is not HTTP, or there is none.
+    :raises ValueError: if the address is not an http or https URL.
     """
-    url = urlsplit(address)
-    url = url._replace(path=url.path or "/")
+    url = site_url(address)
     headers = {"Host": url.netloc, "X-Forwarded-Proto": url.scheme, "Connection": "close"}
-    lines = [f"GET {url._replace(scheme='', netloc='', fragment='').geturl()} HTTP/1.1"]
+    lines = [f"GET {url._replace(scheme='', netloc='').geturl()} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     request = uwsgi_packet(url) if protocol == "uwsgi" else "\r\n".join([*lines, "", ""]).encode("ascii")
     with socket.socket(socket.AF_UNIX) as connection:  # the answer keeps the connection open
@@ -72,9 +85,7 @@ def ask(address, timeout):
     :raises http.client.HTTPException: if the answer is not HTTP.
     :raises ValueError: if the address is not an http or https URL.
     """
-    url = urlsplit(address)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError(f'"{address}" is not an http or https address.')
+    url = site_url(address)
     connection = (HTTPSConnection if url.scheme == "https" else HTTPConnection)(url.hostname, url.port)
     connection.sock = socket.create_connection(("127.0.0.1", connection.port), timeout)
     try:
@@ -83,7 +94,7 @@ def ask(address, timeout):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             connection.sock = context.wrap_socket(connection.sock, server_hostname=url.hostname)
-        target = url._replace(scheme="", netloc="", path=url.path or "/", fragment="").geturl()
+        target = url._replace(scheme="", netloc="").geturl()
         connection.request("GET", target, headers={"Connection": "close"})
         return connection.getresponse()
     except BaseException:

@@ -276,10 +276,17 @@ def restore(path, before):
     if before["kind"] == "file":
         replace_file(path, base64.b64decode(before["content"]), before["uid"], before["gid"], before["mode"])
     elif before["kind"] == "directory":
+        linked = os.path.islink(path)
+        if linked and os.lstat(path).st_uid not in (0, os.geteuid()):
+            raise OSError(f"{path} is a link that another account made. Remove it.")
         if not os.path.isdir(path):
             os.mkdir(path)
-        os.chown(path, before["uid"], before["gid"])
-        os.chmod(path, before["mode"])
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if linked else os.O_NOFOLLOW))
+        try:
+            os.fchown(descriptor, before["uid"], before["gid"])
+            os.fchmod(descriptor, before["mode"])
+        finally:
+            os.close(descriptor)
     elif before["kind"] == "link":
         replace_link(path, before["target"])
     elif os.path.isdir(path) and not os.path.islink(path):
@@ -302,7 +309,7 @@ def complaint(probe):
             answer = ask(probe["url"], PROBE_SECONDS)
         with answer:
             return f"{answer.status} {answer.reason}" if answer.status >= 500 else ""
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         return str(error) or type(error).__name__
 
 
@@ -371,7 +378,8 @@ class Transaction:
         def matches(option):
             return any(fnmatch(path, pattern) for pattern in self.module.params[option])
 
-        return matches("exclusive") and not matches("foreign")
+        directory = os.path.isdir(path) and not os.path.islink(path)
+        return matches("exclusive") and not matches("foreign") and not directory
 
     def _planned(self):
         """What differs: a list of (path, before, wanted), directories first."""
@@ -482,8 +490,8 @@ class Transaction:
         """Run systemctl; return whether it succeeded."""
         return self.module.run_command(["systemctl", *arguments])[0] == 0
 
-    def _take_up(self, action, changed_paths):
-        """Make the unit run with the files on disk; return whether it does."""
+    def _take_up(self, action, changed_paths, back=False):
+        """Make the unit run with the files on disk; return whether it does. On the way back, nothing new may run on."""
         unit, sockets, standby = (self.module.params[option] for option in ("unit", "sockets", "standby"))
         names = {os.path.basename(path) for path in changed_paths}
         self._systemctl("daemon-reload")
@@ -497,8 +505,10 @@ class Transaction:
         bridged = standby and action == "restart" and self._systemctl("is-active", "--quiet", unit)
         if bridged and not self._systemctl("restart", standby):
             self._systemctl("stop", standby)
-            self.untouched = True
-            return False
+            if not back:
+                self.untouched = True
+                return False
+            bridged = False
         verb = "reload-or-restart" if action == "reload" else "restart"
         runs = (
             self._systemctl("enable", unit)
@@ -530,7 +540,7 @@ class Transaction:
             self.journal.save()
             return {"changed": True, "changed_paths": changed_paths}
         self.revert()
-        if self.untouched or self._take_up("restart", changed_paths):
+        if self.untouched or self._take_up("restart", changed_paths, back=True):
             outcome = "it runs with those"
         elif self._systemctl("cat", unit):
             outcome = "it does not run with those either"

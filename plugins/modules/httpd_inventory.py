@@ -259,8 +259,9 @@ class Configuration:
         elif name == "listen":
             self.listens.append((path, address_and_port(arguments[0])[1]))
         elif name == "virtualhost":
-            addresses, ports = zip(*map(address_and_port, arguments), strict=True)
-            self.host = {"path": path, "addresses": list(addresses), "ports": list(ports), "names": []}
+            pairs = list(map(address_and_port, arguments))
+            addresses, ports = [address for address, _port in pairs], [port for _address, port in pairs]
+            self.host = {"path": path, "addresses": addresses, "ports": ports, "names": []}
             self.hosts.append((self.host, list(self.open)))
         elif name in ("servername", "serveralias") and self.host is not None:
             self.host["names"] += map(host_name, arguments)
@@ -345,9 +346,12 @@ def main():
 
     def ours(path):
         named = any(fnmatch(path, pattern) for pattern in wanted["ours"])
-        return named or (os.path.isfile(path) and content(path).startswith(unused))
+        text = content(path) if os.path.isfile(path) else b""
+        # Whoever has added a line to it has made it his.
+        return named or (text.startswith(unused) and len(text.strip().splitlines()) == 1)
 
-    enabled = sorted({path for pattern in wanted["enabled"] for path in glob.glob(pattern)})
+    there = {path for pattern in wanted["enabled"] for path in glob.glob(pattern)}
+    enabled = sorted(path for path in there if os.path.islink(path) or not os.path.isdir(path))
     others = [(host, files) for host, files in found.hosts if not ours(host["path"])]
     # The distribution's site is a virtual host of its own or, where nothing of ours is before it, the server itself.
     serves = any(is_stock(host["path"], checksums) for host, _files in others) or (

@@ -164,6 +164,9 @@ DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']
 UTF_16 = re.compile(rb"utf-?16|(iso-10646-)?ucs-?2", re.IGNORECASE)
 REMEDY = "Ask whoever publishes it for a corrected one, or correct a copy"
 
+# In these, no program takes something else for "<" than another does, as in UTF-7.
+ENCODINGS = re.compile(r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso-8859-\d{1,2}|(windows-|cp)125\d", re.IGNORECASE)
+
 
 class MetadataError(ValueError):
     """What is wrong with a document, and what to do."""
@@ -204,6 +207,9 @@ def parse(document):
         if "ncod" in error.msg:
             remedy = "Save it as UTF-8, or name its encoding in its first line"
         raise MetadataError(f"is not XML ({error.msg}). {remedy}") from error
+    encoding = root.getroottree().docinfo.encoding or "UTF-8"
+    if not ENCODINGS.fullmatch(encoding):
+        raise MetadataError(f"is in the encoding {encoding}, which programs read in different ways. Save it as UTF-8")
     if root.getroottree().docinfo.xml_version not in ("1.0", "1.1"):
         raise MetadataError(
             f"is written in XML {root.getroottree().docinfo.xml_version}, which nobody reads. Get XML 1.0"

@@ -377,6 +377,32 @@ def test_unit_runs_on_when_its_standby_cannot_start(service, systemctl):
     assert tree(service.etc) == before
 
 
+def test_standby_that_is_new_does_not_keep_a_failing_release(service, systemctl, site):
+    """Its file goes with the release, and what runs is restarted without it."""
+    assert service.activate({"path": "script", "content": "works"})["changed"]
+    path = systemctl.with_name("bin") / "systemctl"
+    path.write_text(
+        f'#!/bin/sh\necho "$@" >> {systemctl}\ncase "$*" in *standby*) test -e {service.etc}/standby ;; esac\n'
+    )
+    new = [{"path": "script", "content": "broken"}, {"path": "standby"}]
+    result = service.activate(*new, standby="web-standby.service", probe={"url": site})
+    assert "it runs with those" in result["msg"]
+    restarts = [line for line in systemctl.read_text().splitlines() if line.startswith("restart web.")]
+    assert restarts[-2:] == ["restart web.service"] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a link away")
+def test_link_of_another_account_is_not_followed(service):
+    """Or root would give away what it leads to."""
+    (service.etc / "elsewhere").mkdir()
+    (service.etc / "public").symlink_to("elsewhere")
+    os.lchown(service.etc / "public", 65534, 65534)
+    before = (service.etc / "elsewhere").stat()
+    result = service.stage({"path": "public", "state": "directory", "mode": "0700"})
+    assert "is a link that another account made" in result["msg"]
+    assert (service.etc / "elsewhere").stat().st_mode == before.st_mode
+
+
 def test_unit_that_does_not_run_needs_no_standby(service, systemctl):
     path = systemctl.with_name("bin") / "systemctl"
     path.write_text(

@@ -498,3 +498,12 @@ def test_document_that_is_not_there_is_named(run_module, document_from, words):
     result = run_module(saml_metadata, **document_from, source="idp.xml")
     assert result["failed"]
     assert words in result["msg"]
+
+
+def test_encoding_that_programs_read_in_different_ways_is_refused():
+    """In UTF-7, what one program takes for the end of a comment hides another key from it, and shows it to the next."""
+    document = '<?xml version="1.0" encoding="UTF-7"?>' + entity()
+    with pytest.raises(
+        saml_metadata.MetadataError, match="is in the encoding UTF-7, which programs read in different ways"
+    ):
+        examine(document)

@@ -88,6 +88,6 @@ def test_every_server_sees_the_same_path(site: tuple[str, str]) -> None:
 def test_the_distributions_module_passes_on_the_same_path(host) -> None:
     code, said = run_playbook("molecule/real_applications/django.yml", {"uwsgi_proxy_module": "packaged"})
     assert code == 0, said
-    assert "modules/mod_proxy_uwsgi.so" in host.file("/etc/apache2/mods-enabled/flask_sso-40-uwsgi.load").content_string
+    assert "modules/mod_proxy_uwsgi.so" in host.file("/etc/apache2/mods-enabled/flask_sso-40-uwsgi.conf").content_string
     for site in (DJANGO, PGADMIN):
         assert {path: seen(site, path) for path, _ in due(site)} == dict(due(site))
