@@ -91,6 +91,25 @@ def test_slow_upload_may_take_longer_than_a_request(server: str) -> None:
     assert found == {f"{size} {hashlib.sha256(b'a' * size).hexdigest()}"}
 
 
+def test_requests_that_end_cost_nothing_those_that_still_arrive(server: str) -> None:
+    """Threads of a process share what uWSGI knows of its time limit."""
+
+    def upload() -> int:
+        with stranger(server) as client:
+            body = parts(3_000_000, pause=1)
+            return client.post("/digest", content=body, headers={"Content-Length": "3000000"}).status_code
+
+    def ask() -> int:
+        with stranger(server) as client:
+            return client.get("/").status_code
+
+    with ThreadPoolExecutor(4) as crowd:
+        uploads = [crowd.submit(upload) for _ in range(2)]
+        while not all(one.done() for one in uploads):
+            assert ask() == 200
+        assert [one.result() for one in uploads] == [200, 200]
+
+
 @pytest.mark.parametrize("server", ["gunicorn", "mod_wsgi"], indirect=True)
 def test_visitor_who_listens_slowly_gets_all(server: str) -> None:
     """A pause does not cut the answer. Under uWSGI, all of a request has to end in its time."""
