@@ -215,7 +215,7 @@ def test_acme_certificate_is_there_a_moment_after_the_run(web):
     assert code == 0, said
     wait_for(lambda: vouched_for(pebble_root()))
     assert "Pebble Intermediate" in served(pebble_root()).issuer.rfc4514_string()
-    assert web.service("flask_sso-renewal.path").is_enabled
+    assert web.service("flask_sso-renewal-flask_app.path").is_enabled
 
 
 def test_renewed_certificate_takes_effect_by_itself(web):
