@@ -41,7 +41,11 @@ def files(tmp_path) -> Path:
 @pytest.fixture
 def gunicorn(files) -> SimpleNamespace:
     """Return the settings of gunicorn, as it reads them."""
-    template = (ROOT / "roles/flask_app/templates/gunicorn.py.j2").read_text()
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "roles/flask_app/templates"),
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 (it is Python)
+    )
     variables = {
         "flask_app_tls": "mutual",
         "flask_app__tls_path": str(files),
@@ -50,7 +54,7 @@ def gunicorn(files) -> SimpleNamespace:
         **dict.fromkeys(("flask_app_processes", "flask_app_threads", "flask_app_request_seconds"), 1),
     }
     settings = {}
-    exec(jinja2.Template(template, trim_blocks=True).render(variables), settings)  # noqa: S102 (as gunicorn does)
+    exec(templates.get_template("gunicorn.py.j2").render(variables), settings)  # noqa: S102 (as gunicorn does)
     return SimpleNamespace(**settings)
 
 

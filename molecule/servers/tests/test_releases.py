@@ -27,7 +27,7 @@ def state(host, server: str) -> str:
 def test_site_goes_on_while_old_processes_finish_a_stream(server, deploy, site) -> None:
     """Whoever asks meanwhile is served at once, by the old release or the new one, and the stream ends as it began.
 
-    The old release has started a thread when it was imported; the new one is made by a function.
+    The new release is made by a function.
     """
     waits, streams = [], []
 
@@ -43,7 +43,7 @@ def test_site_goes_on_while_old_processes_finish_a_stream(server, deploy, site) 
         with stranger(server) as client:
             return client.get(f"/events/{STREAM}").text
 
-    assert deploy("second", THREAD, flask_app_request_seconds=60).code == 0
+    assert deploy("second", flask_app_request_seconds=60).code == 0
     with ThreadPoolExecutor(2) as pool:
 
         def watch(line: str) -> None:
@@ -95,20 +95,20 @@ def test_import_that_does_not_end_is_refused_in_time(host, server, deploy, site,
     assert "The application was not ready after 5 seconds (flask_app_start_seconds)" in run.said
     assert "/app/app.py" in run.said
     assert state(host, server) == before
-    assert host.run("pgrep --full 'import faulthandler'").stdout == ""
+    assert host.run("pgrep --full '[i]mport faulthandler'").stdout == ""
     assert host.check_output("systemctl list-units --no-legend 'run-*.service'") == ""
     assert site.get("/").text == "third"
 
 
 @pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 def test_import_that_is_only_a_trial_leaves_the_data_alone(host, server, deploy) -> None:
-    """It finds the data that is there, and what it writes is gone with it."""
-    host.check_output("echo kept > /var/lib/on_uwsgi/data")
+    """It finds the data that is there, what it writes is gone with it, and so are its threads."""
+    host.check_output("runuser --user on_uwsgi -- sh -c 'echo kept > /var/lib/on_uwsgi/data'")
     before = state(host, server)
     code = (
         "data = Path('/var/lib/on_uwsgi/data')\ndata.write_text(data.read_text() * 2)\nraise SystemExit('and ends')\n"
     )
-    run = deploy("writing", f"from pathlib import Path\n\n{code}")
+    run = deploy("writing", f"from pathlib import Path\n\n{THREAD}{code}")
     assert run.code == 2
     assert "and ends" in run.said
     assert state(host, server) == before
