@@ -16,7 +16,7 @@ FORBIDDEN = {
 def processes(host, server: str) -> set[str]:
     """Return the processes of the application's service."""
     unit = {"uwsgi": "on_uwsgi", "gunicorn": "on_gunicorn-gunicorn"}[server]
-    return set(host.check_output(f"cat /sys/fs/cgroup/system.slice/{unit}.service/cgroup.procs").split())
+    return set(host.check_output(f"pgrep --parent $(systemctl show --property=MainPID --value {unit})").split())
 
 
 @sandboxed
