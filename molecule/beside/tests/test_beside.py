@@ -9,7 +9,7 @@ testinfra_hosts = ["ansible://beside"]
 OURS = "ours.example.org"
 # Names that are not ours, and one that nobody has.
 OTHERS = ["wiki.example.org", "nobody.example.org"]
-AWAY = "/root/away"
+AWAY = "/srv/away"
 
 
 def name_of(host) -> str:
