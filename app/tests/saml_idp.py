@@ -276,9 +276,9 @@ class IdentityProvider:
 
 
 def attribute_statement(attributes: dict[str, list[str]]) -> str:
-    """Return the statement of these attributes; without one there is none."""
+    """Return the statement of these attributes, in the format that CERN uses; without one there is none."""
     elements = "".join(
-        f'<saml:Attribute Name="{name}">'
+        f'<saml:Attribute Name="{name}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:basic">'
         + "".join(f"<saml:AttributeValue>{value}</saml:AttributeValue>" for value in values)
         + "</saml:Attribute>"
         for name, values in attributes.items()

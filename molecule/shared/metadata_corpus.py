@@ -516,7 +516,7 @@ REFUSED = {
     "UTF-16 that says it is UTF-8": (
         codecs.BOM_UTF16_LE + declared("UTF-8").encode("utf-16-le"), "is in UTF-16, but says that it is UTF-8. Save it"
     ),
-    "encoding that nobody knows": (declared("x-unknown", "Jurgen"), "is not XML (Unsupported encoding: x-unknown"),
+    "encoding that nobody knows": (declared("x-unknown", "Jurgen"), "is in the encoding x-unknown, which not all"),
     "two marks": (codecs.BOM_UTF8 * 2 + PLAIN.encode(), "is not XML ("),
 }  # fmt: skip
 #: What shibd loads, and what would then fail at every login, or may be read in two ways.

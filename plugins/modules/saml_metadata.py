@@ -172,17 +172,30 @@ class MetadataError(ValueError):
     """What is wrong with a document, and what to do."""
 
 
+def refuse_encoding(encoding):
+    """Require an encoding that all programs read in the same way.
+
+    :param str encoding: Its name.
+    :raises MetadataError: if it is another.
+    """
+    if not ENCODINGS.fullmatch(encoding):
+        raise MetadataError(f"is in the encoding {encoding}, which not all programs read alike. Save it as UTF-8")
+
+
 def readable(document):
     """Return a document as lxml reads it, where shibd reads it although it names another encoding than its own.
 
     Windows' tools leave "UTF-16" in what they save as UTF-8.
 
     :param bytes document: The document.
-    :raises MetadataError: if it is in UTF-16 and names another encoding, which shibd does not read.
+    :raises MetadataError: if it is in UTF-16 and names another encoding, which shibd does not read, or names one that
+        not all programs read alike (libxml2 knows UTF-7 on some machines and not on others).
     """
     wide = document.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     start = document[:400].decode("utf-16", "replace").lstrip("\ufeff").encode("utf-8") if wide else document[:400]
     found = DECLARATION.match(start)
+    if found:
+        refuse_encoding(found[1].decode("ascii", "replace"))
     if not found or bool(UTF_16.match(found[1])) == wide:
         return document
     if wide:
@@ -207,9 +220,7 @@ def parse(document):
         if "ncod" in error.msg:
             remedy = "Save it as UTF-8, or name its encoding in its first line"
         raise MetadataError(f"is not XML ({error.msg}). {remedy}") from error
-    encoding = root.getroottree().docinfo.encoding or "UTF-8"
-    if not ENCODINGS.fullmatch(encoding):
-        raise MetadataError(f"is in the encoding {encoding}, which programs read in different ways. Save it as UTF-8")
+    refuse_encoding(root.getroottree().docinfo.encoding or "UTF-8")
     if root.getroottree().docinfo.xml_version not in ("1.0", "1.1"):
         raise MetadataError(
             f"is written in XML {root.getroottree().docinfo.xml_version}, which nobody reads. Get XML 1.0"

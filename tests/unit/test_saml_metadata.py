@@ -504,6 +504,6 @@ def test_encoding_that_programs_read_in_different_ways_is_refused():
     """In UTF-7, what one program takes for the end of a comment hides another key from it, and shows it to the next."""
     document = '<?xml version="1.0" encoding="UTF-7"?>' + entity()
     with pytest.raises(
-        saml_metadata.MetadataError, match="is in the encoding UTF-7, which programs read in different ways"
+        saml_metadata.MetadataError, match="is in the encoding UTF-7, which not all programs read alike"
     ):
         examine(document)

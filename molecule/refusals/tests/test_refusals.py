@@ -41,13 +41,17 @@ METADATA = {
 }
 
 
-def write_pair(directory: Path, stem: str, name: str = NAME, days: tuple[int, int] = (-1, 1)) -> None:
-    """Write STEM.pem, self-signed for `name` and valid in those days from now on, and its STEM.key."""
+def write_pair(
+    directory: Path, stem: str, name: str = NAME, days: tuple[int, int] = (-1, 1), issuer: str | None = None
+) -> None:
+    """Write STEM.key and STEM.pem, for `name`, valid in those days from now on, issued by itself or another."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    subject, authority = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)]) for common in (name, issuer or name)
+    )
     now = datetime.now(UTC)
     certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(authority, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now + timedelta(days=days[0]))
         .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
@@ -67,6 +71,7 @@ def files(tmp_path_factory) -> Path:
         (directory / name).write_text(text)
     write_pair(directory, "good")
     write_pair(directory, "another")
+    write_pair(directory, "issued", issuer="An authority")
     write_pair(directory, "expired", days=(-2, -1))
     write_pair(directory, "future", days=(1, 2))
     write_pair(directory, "misnamed", name="www.example.com")
@@ -212,8 +217,13 @@ CASES = {
         ["apache_ssl_expiry_days is -1", "at least 0"],
     ),
     "a chain that does not belong to the certificate": (
-        PROVIDED | {"apache_ssl_chain_file": "{files}/another.pem"},
-        ["{files}/good.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
+        PROVIDED
+        | {
+            "apache_ssl_certificate_file": "{files}/issued.pem",
+            "apache_ssl_key_file": "{files}/issued.key",
+            "apache_ssl_chain_file": "{files}/another.pem",
+        },
+        ["{files}/issued.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
     ),
     "no directory of the application": (
         {"flask_sso_app_source": "/no/such/directory"},
