@@ -59,8 +59,8 @@ unit: tools ## test the application and the modules without a host
 
 bench: tools ## measure speed and memory beside other set-ups, and what each choice costs
 	$(BENCH) docker images
-	PYTHONPATH=molecule/shared python speed/measure.py
-	PYTHONPATH=molecule/shared python speed/choices.py
+	PYTHONPATH=molecule/shared python benchmarks/measure.py
+	PYTHONPATH=molecule/shared python benchmarks/choices.py
 
 down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done

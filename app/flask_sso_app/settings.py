@@ -121,7 +121,7 @@ def read_people(people: object) -> object:
 
 
 def check_source(source: object) -> None:
-    """Refuse a way in that does not exist.
+    """Refuse an authentication that does not exist.
 
     :param source: ``SOURCE``, name of the adapter.
     :raises SettingsError: if there is no such adapter.

@@ -166,7 +166,7 @@ def test_clock_skew_reaches_python3_saml(saml):
 
 
 @pytest.mark.parametrize("source", ["shibboleth", "client_certificate"])
-def test_other_ways_in_need_nothing_of_it(source):
+def test_other_sources_need_nothing_of_it(source):
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys(["lxml", "onelogin", "sqlalchemy", "xmlsec"]))

@@ -26,7 +26,7 @@ GATE = {"SECRET_KEY": "tests", "HEADER_PREFIX": "X-Gate-"}
 
 
 def headers(variables: dict[str, str]) -> dict[str, str]:
-    """Return what the role http_proxy makes of httpd's variables."""
+    """Return what the role reverse_proxy makes of httpd's variables."""
     return {f"X-Gate-{name.replace('_', '-')}": value for name, value in variables.items()}
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adapters, one for each way in.
+"""Adapters, one for each authentication.
 
 Each is a module with three functions: ``init_app`` brings the routes of its login, ``identify`` turns a WSGI environ
 into an identity or None, and ``log_out`` answers a user who leaves. Only the one in the setting ``SOURCE`` is imported.

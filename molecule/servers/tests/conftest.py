@@ -12,7 +12,7 @@ import releases
 from releases import Run
 
 SCENARIO = Path(__file__).parents[1]
-CONNECTORS = {"uwsgi": "uwsgi_proxy", "gunicorn": "http_proxy", "mod_wsgi": "mod_wsgi_app"}
+CONNECTORS = {"uwsgi": "uwsgi_proxy", "gunicorn": "reverse_proxy", "mod_wsgi": "mod_wsgi_app"}
 SITE = "http://servers.example.org"
 
 

@@ -25,7 +25,7 @@ class Step:
     """What the site is to be."""
 
     server: str
-    way_in: str
+    authentication: str
     module: str = "packaged"
 
     @property
@@ -33,17 +33,17 @@ class Step:
         """The variables that say so."""
         return {
             "flask_sso_app_server": self.server,
-            "flask_sso_way_in": self.way_in,
+            "flask_sso_authentication": self.authentication,
             "mod_wsgi_app_module": self.module,
         }
 
 
 STEPS = [
-    Step("uwsgi", "in_app_saml"),
-    Step("gunicorn", "in_app_saml"),
+    Step("uwsgi", "saml"),
+    Step("gunicorn", "saml"),
     Step("gunicorn", "shibboleth"),
     Step("mod_wsgi", "shibboleth"),
-    Step("mod_wsgi", "in_app_saml"),
+    Step("mod_wsgi", "saml"),
     Step("uwsgi", "shibboleth", "compiled"),
     Step("mod_wsgi", "shibboleth", "compiled"),
 ]
@@ -63,14 +63,16 @@ def test_change_over_that_fails_leaves_no_file_that_nothing_runs_with(web: Host,
     assert code == 2
     assert "flask_app-gunicorn.service could not run with its new files" in said
     assert "it is gone, as it had not been there" in said
-    assert "What no service runs with yet was taken back" in said
+    assert "What no service runs with yet was rolled back" in said
     assert files(web) == before
     web.check_output("systemctl reload apache2")
     assert visitor.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("before", "step"), pairwise([Step("uwsgi", "shibboleth"), *STEPS]), ids=lambda step: f"{step.server}+{step.way_in}"
+    ("before", "step"),
+    pairwise([Step("uwsgi", "shibboleth"), *STEPS]),
+    ids=lambda step: f"{step.server}+{step.authentication}",
 )
 def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, before: Step, step: Step) -> None:
     """Nobody gets an error meanwhile, the login works without a new registration, and nothing of the past runs on."""
@@ -87,27 +89,27 @@ def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, b
     assert (page.status_code, page.url.path) == (200, "/profile")
     me = visitor.get("/api/me").json()
     assert (me["identifier"], len(me["groups"])) == ("jbell", 600)
-    assert me["source"] == ("saml" if step.way_in == "in_app_saml" else "shibboleth")
+    assert me["source"] == ("saml" if step.authentication == "saml" else "shibboleth")
     assert str(visitor.get("/logout").url) == f"{bench_client.SITE}/"
     assert visitor.get("/api/me").status_code == 401
 
     loaded = set(web.check_output("apachectl -M").split())
     assert [server for server, module in MODULES.items() if module in loaded] == [step.server]
-    assert ("mod_shib" in loaded) == (step.way_in == "shibboleth")
-    wanted = ["20-shibboleth.conf"] * (step.way_in == "shibboleth") + [FRAGMENT_FILES[step.server]]
+    assert ("mod_shib" in loaded) == (step.authentication == "shibboleth")
+    wanted = ["20-shibboleth.conf"] * (step.authentication == "shibboleth") + [FRAGMENT_FILES[step.server]]
     assert [name for name in sorted(web.file(FRAGMENTS).listdir()) if name.endswith(".conf")] == wanted
     for server, unit in UNITS.items():
         for name in (f"{unit}.service", f"{unit}.socket"):
             assert web.service(name).is_running == (server == step.server), name
             assert web.file(f"/etc/systemd/system/{name}").exists == (server == step.server)
-    assert web.service("shibd").is_running == (step.way_in == "shibboleth")
+    assert web.service("shibd").is_running == (step.authentication == "shibboleth")
     if step.server == "mod_wsgi":
         maps = web.check_output("cat /proc/$(systemctl show --property=MainPID --value apache2)/maps")
         assert ("/mod_wsgi-6" in maps) == (step.module == "compiled")
 
 
 def test_people_with_certificates_come_in_by_mod_wsgi_too(web: Host) -> None:
-    """A third way in, on the same host; shibd is stopped, and nobody else gets a page."""
+    """A third authentication, on the same host; shibd is stopped, and nobody else gets a page."""
     variables = Step("mod_wsgi", "client_certificates", "compiled").variables
     code, said = run_playbook(
         "site.yml", variables | {"private_ca_people": [{"id": "ghopper", "name": "Grace Hopper"}]}
@@ -119,8 +121,8 @@ def test_people_with_certificates_come_in_by_mod_wsgi_too(web: Host) -> None:
     assert not web.service("shibd").is_enabled
 
 
-def test_way_in_that_does_not_exist_is_refused() -> None:
+def test_authentication_that_does_not_exist_is_refused() -> None:
     """With the ones that do."""
-    code, said = run_playbook("site.yml", {"flask_sso_way_in": "carrier_pigeon"})
+    code, said = run_playbook("site.yml", {"flask_sso_authentication": "carrier_pigeon"})
     assert code == 2
-    assert "Write one of shibboleth, client_certificates, in_app_saml and one of uwsgi, gunicorn, mod_wsgi" in said
+    assert "Write one of shibboleth, client_certificates, saml and one of uwsgi, gunicorn, mod_wsgi" in said

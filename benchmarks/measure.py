@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure the bench's site beside other set-ups of the same application.
+
+Requests per second, memory, and the time of a deployment, compared within one run. Prints tables, and writes the same
+as JSON to artifacts/bench/speed.json. Destroys the bench, and leaves a new one with the site and its rivals running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from operator import ge, le, truediv
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import bench_client
+import docker
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = bench_client.ARTIFACTS / "bench"
+FILES = OUTPUT / "speed-files.tar"
+WEB, SSO = "flask-sso-web", "flask-sso-sso"
+HOST = "flask.example.org"
+USERS = {"ghopper": "Grace", "cpayne": "Cecilia", "enoether": "Emmy", "mcurie": "Maria"}
+SERVICES = ("apache2", "shibd", "flask_app")
+RIVALS = ("rivals-nginx", "rivals-httpd", "rivals-gunicorn")
+ROUNDS, LOAD_SECONDS, IDLE_SECONDS = 5, 4, 15
+FRESH, SECOND, SCRIPT = "site.yml on a fresh host", "site.yml a second time", "bare script on a fresh host"
+
+
+class Target(NamedTuple):
+    """What is asked for, with or without a session, and the name of the target that it is compared with."""
+
+    name: str
+    url: str
+    beside: str
+    session: bool = False
+
+
+FIRST_PAGE, NGINX, NGINX_STATIC = "first page, site", "first page, nginx + uWSGI", "static file, nginx"
+SESSION_PAGES = "first page with a session, site", "profile with a session, site"
+TARGETS = (  # each with its port, as wrk wants it
+    Target(FIRST_PAGE, f"https://{HOST}:443/", NGINX),
+    Target(NGINX, f"https://{HOST}:8441/", NGINX),
+    Target("first page, Apache + gunicorn", f"https://{HOST}:8442/", NGINX),
+    Target("first page, Apache + mod_wsgi", f"https://{HOST}:8443/", NGINX),
+    Target(SESSION_PAGES[0], f"https://{HOST}:443/", FIRST_PAGE, session=True),
+    Target(SESSION_PAGES[1], f"https://{HOST}:443/profile", FIRST_PAGE, session=True),
+    Target("static file, site", f"https://{HOST}:443/static/style.css", NGINX_STATIC),
+    Target(NGINX_STATIC, f"https://{HOST}:8441/static/style.css", NGINX_STATIC),
+)
+
+
+class MeasureError(Exception):
+    """A figure would not mean what its name says; the text tells why."""
+
+
+def run(*command: str | Path) -> str:
+    """Run a command in the repository; return what it printed, or raise MeasureError with the end of that."""
+    done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise MeasureError(f"{' '.join(map(str, command))} failed:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def playbook(path: str) -> None:
+    """Run a playbook on the bench."""
+    print(f"  {path}", flush=True)
+    # The load comes from another host than the login, where a session that is bound to an address is a redirect.
+    variables = json.dumps({"shibboleth_sp_session_bound_to_address": False})
+    run("ansible-playbook", "-i", "inventories/bench", path, "-e", variables)
+
+
+def seconds(action, *arguments) -> float:
+    """Return how long a call takes, in seconds."""
+    start = time.monotonic()
+    action(*arguments)
+    return time.monotonic() - start
+
+
+def fresh_bench() -> None:
+    """Replace the bench by bare hosts with an identity provider; apt's and pip's caches on them are empty."""
+    print("  a fresh bench", flush=True)
+    run("molecule", "destroy")
+    run("molecule", "create")
+
+
+def collect_files() -> None:
+    """Keep the deployed host's configuration files for the bare script."""
+    run("docker", "cp", "benchmarks/site.sh", f"{WEB}:/opt/")
+    run("docker", "exec", WEB, "bash", "/opt/site.sh", "collect")
+    run("docker", "cp", f"{WEB}:/opt/{FILES.name}", FILES)
+
+
+def script() -> None:
+    """Deploy by the bare script."""
+    print("  benchmarks/site.sh", flush=True)
+    for source in (FILES, "benchmarks/site.sh", "roles/uwsgi_proxy/files/packet_bounds.c"):
+        run("docker", "cp", source, f"{WEB}:/opt/")
+    run("docker", "exec", WEB, "bash", "/opt/site.sh", "deploy")
+
+
+def memory() -> dict[str, float]:
+    """Return the proportional set size of each service in MB, a while after it was last busy."""
+    time.sleep(IDLE_SECONDS)
+    container = docker.from_env().containers.get(WEB).id
+    wanted = re.compile(f"/{container}.*/({'|'.join(SERVICES)})[.]service")
+    sizes = dict.fromkeys(SERVICES, 0.0)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end while it is looked at
+            if unit := wanted.search((process / "cgroup").read_text()):
+                sizes[unit[1]] += int(re.search(r"\nPss: *(\d+)", (process / "smaps_rollup").read_text())[1]) / 1024
+    if not all(sizes.values()):
+        raise MeasureError(f"A service of {WEB} has no process: {sizes}")
+    return sizes
+
+
+def sessions() -> list[str]:
+    """Log every user in and return the Cookie headers."""
+    headers = []
+    for user, name in USERS.items():
+        browser = bench_client.client()
+        page, _ = bench_client.saml_login(browser, f"https://{HOST}/login", user)
+        if name not in page.text:
+            raise MeasureError(f"{user} is not logged in: {page.status_code} {page.url}")
+        headers.append("; ".join(f"{c.name}={c.value}" for c in browser.cookies.jar if c.domain == HOST))
+    return headers
+
+
+def check(target: Target, cookies: list[str]) -> None:
+    """Raise MeasureError unless the target answers with what it is measured for."""
+    page = bench_client.client(headers={"Cookie": cookies[0]} if target.session else {}).get(target.url)
+    expected = next(iter(USERS.values())) if target.session else "Log in" if target.url.endswith("/") else "color"
+    if page.status_code != 200 or expected not in page.text:
+        raise MeasureError(f"{target.url} answers {page.status_code} without {expected!r}:\n{page.text[:500]}")
+
+
+def wrk(target: Target, cookies: list[str]) -> dict[str, float]:
+    """Load a target; return its rate in requests/s and its latencies in ms."""
+    command = f"docker exec {SSO} wrk -t2 -c32 -d{LOAD_SECONDS}s -s /usr/local/share/requests.lua {target.url}".split()
+    output = run(*command, *(cookies if target.session else ()))
+    figures = json.loads(output.splitlines()[-1])
+    if figures.pop("errors"):
+        raise MeasureError(f"{target.name} has errors under load:\n{output}")
+    return figures
+
+
+def load() -> dict[str, dict]:
+    """Load every target in turn, round after round, forwards and backwards; the first round warms up."""
+    cookies = sessions()
+    for target in TARGETS:
+        check(target, cookies)
+    measured = {target.name: [] for target in TARGETS}
+    for number in range(ROUNDS + 1):
+        print(f"  load, round {number} of {ROUNDS}", flush=True)
+        for target in TARGETS if number % 2 else reversed(TARGETS):
+            figures = wrk(target, cookies)
+            if number:
+                measured[target.name].append(figures)
+    rates = {name: [figures["rate"] for figures in rounds] for name, rounds in measured.items()}
+    return {
+        name: {
+            "rate": median(rates[name]),
+            "lowest": min(rates[name]),
+            "highest": max(rates[name]),
+            "p99": median(figures["p99"] for figures in measured[name]),
+            "ratio": median(map(truediv, rates[name], rates[beside])),
+            "beside": beside,
+        }
+        for name, _, beside, _ in TARGETS
+    }
+
+
+def measure() -> dict[str, dict]:
+    """Deploy the site, the bare script's site and the site again; load that one and look at its memory."""
+    times = {FRESH: [], SECOND: [], SCRIPT: []}
+    for by_script in (False, True, False):
+        fresh_bench()
+        if by_script:
+            times[SCRIPT].append(seconds(script))
+        else:
+            times[FRESH].append(seconds(playbook, "site.yml"))
+            times[SECOND].append(seconds(playbook, "site.yml"))
+            collect_files()
+    playbook("molecule/shared/register_sp.yml")
+    run("docker", "exec", WEB, "systemctl", "restart", *SERVICES)
+    sizes = {"after a restart": memory()}
+    playbook("benchmarks/rivals.yml")
+    rates = load()
+    run("docker", "exec", WEB, "systemctl", "stop", *RIVALS)
+    sizes["after the load"] = memory()
+    run("docker", "exec", WEB, "systemctl", "start", *RIVALS)
+    return {"rates": rates, "memory": sizes, "seconds": times}
+
+
+def goals(figures: dict[str, dict]) -> list[dict]:
+    """Return each goal with what was reached, and whether it is met."""
+    rates, times = figures["rates"], {name: median(values) for name, values in figures["seconds"].items()}
+    wanted = [
+        ("first page / nginx + uWSGI", rates[FIRST_PAGE]["ratio"], ">=", 0.6),
+        *((f"{name} / without", rates[name]["ratio"], ">=", 0.6) for name in SESSION_PAGES),
+        ("site.yml a second time, s", times[SECOND], "<=", 15),
+        ("site.yml / bare script", times[FRESH] / times[SCRIPT], "<=", 1.5),
+        ("idle memory after the load, MB", sum(figures["memory"]["after the load"].values()), "<=", 200),
+    ]
+    met = {">=": ge, "<=": le}
+    return [
+        {"goal": f"{name} {sign} {x}", "reached": value, "met": met[sign](value, x)} for name, value, sign, x in wanted
+    ]
+
+
+def print_rates(rates: dict[str, dict]) -> None:
+    """Print the table of requests per second."""
+    columns = ("rate", "lowest", "highest", "p99")
+    print(f"\n{'requests/s, ms':40}{''.join(f'{column:>9}' for column in columns)}    ratio to")
+    for name, row in rates.items():
+        print(f"{name:40}{''.join(f'{row[column]:9.0f}' for column in columns)}{row['ratio']:9.2f} {row['beside']}")
+
+
+def main() -> None:
+    """Measure, print and write."""
+    options = argparse.ArgumentParser(description="Measure the bench's site beside other set-ups of the application.")
+    options.add_argument("--running", action="store_true", help="only load what an earlier run left running")
+    if options.parse_args().running:
+        print_rates(load())
+        return
+    figures = measure()
+    figures["goals"] = goals(figures)
+    (OUTPUT / "speed.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print_rates(figures["rates"])
+    print(f"\n{'memory (PSS), MB':40}{''.join(f'{unit:>11}' for unit in SERVICES)}{'sum':>9}")
+    for when, sizes in figures["memory"].items():
+        print(f"{when:40}{''.join(f'{size:11.1f}' for size in sizes.values())}{sum(sizes.values()):9.1f}")
+    print("\nseconds (apt and pip have nothing cached on a fresh host)")
+    for name, values in figures["seconds"].items():
+        print(f"{name:40}{median(values):9.1f}  of {', '.join(f'{value:.1f}' for value in values)}")
+    print(f"\n{'goal':58}{'reached':>9}")
+    for goal in figures["goals"]:
+        print(f"{goal['goal']:58}{goal['reached']:9.2f}  {'met' if goal['met'] else 'MISSED'}")
+    print(f"\nThe same as JSON: {OUTPUT / 'speed.json'}. Take the bench down: make down")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (MeasureError, bench_client.LoginError) as error:
+        sys.exit(f"speed: {error}")
