@@ -45,7 +45,7 @@ def deploy(authentication: str, server: str) -> float:
     """Change the site over; return the seconds that takes."""
     # The load comes from another host than the login.
     variables = {"flask_sso_authentication": authentication, "flask_sso_app_server": server}
-    variables["shibboleth_sp_session_bound_to_address"] = False
+    variables["saml_sp_session_bound_to_address"] = False
     if authentication == "client_certificates":
         variables["private_ca_people"] = PEOPLE
     options = [option for name, value in variables.items() for option in ("-e", json.dumps({name: value}))]

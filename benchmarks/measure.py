@@ -74,7 +74,7 @@ def playbook(path: str) -> None:
     """Run a playbook on the bench."""
     print(f"  {path}", flush=True)
     # The load comes from another host than the login, where a session that is bound to an address is a redirect.
-    variables = json.dumps({"shibboleth_sp_session_bound_to_address": False})
+    variables = json.dumps({"saml_sp_session_bound_to_address": False})
     run("ansible-playbook", "-i", "inventories/bench", path, "-e", variables)
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ansible_collections.campus.flask_sso.plugins.filter.attribute_faults import attribute_faults
 
-PROFILES = sorted((Path(__file__).parents[2] / "roles/shibboleth_sp/profiles").glob("*.yml"))
+PROFILES = sorted((Path(__file__).parents[2] / "roles/saml_sp/profiles").glob("*.yml"))
 
 
 def entry(id_: object = "mail", name: object = "urn:oid:0.9.2342.19200300.100.1.3", **more: object) -> dict:

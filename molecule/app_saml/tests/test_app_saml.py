@@ -280,7 +280,7 @@ def release(tmp_path: Path) -> Callable[..., dict]:
         text = changed.read_text()
         assert old in text
         changed.write_text(text.replace(old, new))
-        return {"flask_sso_app_source": str(tmp_path / "app")}
+        return {"flask_app_source": str(tmp_path / "app")}
 
     return copy
 
@@ -322,9 +322,9 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
             [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
             "Without mod_shib nobody applies these rules",
         ),
-        ("shibboleth_sp_attributes", [{"id": "upn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
-        ("shibboleth_sp_unsolicited_login", True, "takes answers to its own questions alone"),
-        ("flask_sso_idp_keys", ["ab:" * 31 + "ab"], "add it to shibboleth_sp_idp_keys"),
+        ("saml_sp_attributes", [{"id": "upn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
+        ("saml_sp_unsolicited_login", True, "takes answers to its own questions alone"),
+        ("saml_sp_idp_keys", ["ab:" * 31 + "ab"], "add it to saml_sp_idp_keys"),
     ],
 )
 def test_what_shibd_does_and_the_application_does_not_is_refused(name: str, value: object, words: str) -> None:
@@ -344,8 +344,8 @@ def test_what_shibd_does_and_the_application_does_not_is_refused(name: str, valu
 )
 def test_metadata_that_serves_shibd_alone_is_refused(tmp_path: Path, odd: str, words: str) -> None:
     (tmp_path / "idp.xml").write_bytes(metadata_corpus.ACCEPTED[odd])
-    source = {"flask_sso_idp_metadata_file": str(tmp_path / "idp.xml"), "flask_sso_idp_keys": []}
-    code, said = deploy(source | {"flask_sso_idp_entity_id": metadata_corpus.IDP})
+    source = {"saml_sp_idp_metadata_file": str(tmp_path / "idp.xml"), "saml_sp_idp_keys": []}
+    code, said = deploy(source | {"saml_sp_idp_entity_id": metadata_corpus.IDP})
     assert code == 2
     assert f"{metadata_corpus.IDP} " in said
     assert words in said
@@ -361,17 +361,17 @@ def test_metadata_in_the_style_of_onelogin(visitor: httpx.Client, tmp_path: Path
     (tmp_path / "metadata.xml").write_text(metadata)
     code, said = deploy(
         {
-            "flask_sso_profile": "generic",
-            "flask_sso_idp_entity_id": f"{ONELOGIN}/saml/metadata/123456",
-            "flask_sso_idp_metadata_file": str(tmp_path / "metadata.xml"),
-            "flask_sso_idp_keys": [],
-            "shibboleth_sp_entity_id": f"{bench_client.SITE}/Shibboleth.sso",
-            "shibboleth_sp_attributes": [
+            "saml_sp_profile": "generic",
+            "saml_sp_idp_entity_id": f"{ONELOGIN}/saml/metadata/123456",
+            "saml_sp_idp_metadata_file": str(tmp_path / "metadata.xml"),
+            "saml_sp_idp_keys": [],
+            "saml_sp_entity_id": f"{bench_client.SITE}/Shibboleth.sso",
+            "saml_sp_attributes": [
                 {"id": "upn", "name": "User.Username", "format": "unspecified"},
                 {"id": "displayName", "name": "User.FirstName", "format": "unspecified"},
                 {"id": "Group", "name": "memberOf", "format": "unspecified"},
             ],
-            "shibboleth_sp_remote_user": ["upn"],
+            "saml_sp_remote_user": ["upn"],
         }
     )
     assert code == 0, said

@@ -81,14 +81,14 @@ def test_one_institution_by_the_generic_profile(run_site, visitor: httpx.Client)
     """The same host with a single identity provider, whose scopes nobody else could claim: values come as they are."""
     code, said = run_site(
         {
-            "flask_sso_profile": "generic",
-            "flask_sso_idp_entity_id": UNIVERSITY,
-            "flask_sso_idp_metadata_url": "https://idp.university.example/simplesamlphp/saml2/idp/metadata.php",
-            "flask_sso_mdq_url": "",
-            "flask_sso_discovery_url": "",
-            "flask_sso_metadata_certificate_file": "",
-            "flask_sso_idp_keys": [],
-            "shibboleth_sp_metadata_tls_only": True,
+            "saml_sp_profile": "generic",
+            "saml_sp_idp_entity_id": UNIVERSITY,
+            "saml_sp_idp_metadata_url": "https://idp.university.example/simplesamlphp/saml2/idp/metadata.php",
+            "saml_sp_mdq_url": "",
+            "saml_sp_discovery_url": "",
+            "saml_sp_metadata_certificate_file": "",
+            "saml_sp_idp_keys": [],
+            "saml_sp_metadata_tls_only": True,
             "flask_app_environment": {"FLASK_SSO_ATTRIBUTES": {"identifier": "eppn", "groups": "affiliation"}},
         }
     )

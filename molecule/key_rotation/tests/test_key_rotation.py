@@ -152,7 +152,7 @@ def write_keys(directory: Path) -> x509.Certificate:
 def test_keys_are_handed_to_the_host(web, run_site, tmp_path):
     """Several hosts share keys that the controller holds; a rotation moves directories there."""
     active, following = write_keys(tmp_path / "active"), write_keys(tmp_path / "next")
-    code, said = run_site({"shibboleth_sp_keys_directory": str(tmp_path)})
+    code, said = run_site({"saml_sp_keys_directory": str(tmp_path)})
     assert code == 0, said
     assert "BEGIN" not in said
     with bench_client.client() as visitor:
@@ -164,11 +164,11 @@ def test_keys_are_handed_to_the_host(web, run_site, tmp_path):
 
     (tmp_path / "active").rename(tmp_path / "previous")
     (tmp_path / "next").rename(tmp_path / "active")
-    code, said = run_site({"shibboleth_sp_keys_directory": str(tmp_path)})
+    code, said = run_site({"saml_sp_keys_directory": str(tmp_path)})
     assert code == 0, said
     with bench_client.client() as visitor:
         assert bench_client.sp_certificates(visitor, "signing") == [following, active]
     log_in()
-    code, said = rotate("publish", shibboleth_sp_keys_directory=str(tmp_path))
+    code, said = rotate("publish", saml_sp_keys_directory=str(tmp_path))
     assert code == 2
     assert f"the keys of flask-sso-web{bench_client.LANE} are handed to it" in said

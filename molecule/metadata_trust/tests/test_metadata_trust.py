@@ -31,11 +31,11 @@ DESCRIPTOR = f"{CERN}/protocol/saml/descriptor"
 PINNED_KEY = (bench_client.ARTIFACTS / "bench" / "idp-key").read_text()
 OTHER_KEY = "ab:" * 31 + "ab"
 SIGNED = {
-    "flask_sso_idp_keys": [],
-    "flask_sso_metadata_certificate_file": str(federation.CERTIFICATE),
-    "shibboleth_sp_metadata_max_validity_days": 28,
+    "saml_sp_idp_keys": [],
+    "saml_sp_metadata_certificate_file": str(federation.CERTIFICATE),
+    "saml_sp_metadata_max_validity_days": 28,
 }
-UNSIGNED = {"flask_sso_idp_keys": [], "flask_sso_idp_metadata_url": DESCRIPTOR}
+UNSIGNED = {"saml_sp_idp_keys": [], "saml_sp_idp_metadata_url": DESCRIPTOR}
 BOMB = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x>&b;</x>'
 
 
@@ -88,7 +88,7 @@ REFUSALS = {
         [f"describes https://idp.university.example/metadata, not {CERN}"],
     ),
     "too large": (
-        SIGNED | {"shibboleth_sp_metadata_max_bytes": 1000},
+        SIGNED | {"saml_sp_metadata_max_bytes": 1000},
         "endless.xml",
         ["more than the 1000 bytes that are read"],
     ),
@@ -96,17 +96,17 @@ REFUSALS = {
     "tied to nothing": (
         UNSIGNED,
         None,
-        ["is not tied to anything that you trust", PINNED_KEY.replace(":", ""), "write it into shibboleth_sp_idp_keys"],
+        ["is not tied to anything that you trust", PINNED_KEY.replace(":", ""), "write it into saml_sp_idp_keys"],
     ),
     "of an unknown key": (
-        UNSIGNED | {"flask_sso_idp_keys": [OTHER_KEY]},
+        UNSIGNED | {"saml_sp_idp_keys": [OTHER_KEY]},
         None,
-        [f"carries the signing key {PINNED_KEY.replace(':', '')}", "add it to shibboleth_sp_idp_keys"],
+        [f"carries the signing key {PINNED_KEY.replace(':', '')}", "add it to saml_sp_idp_keys"],
     ),
     "of another checksum": (
-        UNSIGNED | {"shibboleth_sp_metadata_sha256": "0" * 64},
+        UNSIGNED | {"saml_sp_metadata_sha256": "0" * 64},
         None,
-        ["not shibboleth_sp_metadata_sha256 0000", "Look at what has changed"],
+        ["not saml_sp_metadata_sha256 0000", "Look at what has changed"],
     ),
 }
 
@@ -114,7 +114,7 @@ REFUSALS = {
 @pytest.mark.parametrize(("variables", "document", "phrases"), REFUSALS.values(), ids=REFUSALS)
 def test_metadata_is_refused_and_the_accepted_one_stays(web, run_site, variables, document, phrases):
     before = accepted(web)
-    address = {"flask_sso_idp_metadata_url": federation.URL + document} if document else {}
+    address = {"saml_sp_idp_metadata_url": federation.URL + document} if document else {}
     code, said = run_site(variables | address)
     assert code == 2, said
     assert "changed=0 unreachable=0 failed=1" in said
@@ -142,7 +142,7 @@ def test_metadata_out_of_date_lets_nobody_in(web, run_site):
     term = timedelta(seconds=90)
     end = time.monotonic() + term.total_seconds() + 1
     address = federation.publish("short.xml", federation.sign(federation.aggregate(cern), valid=term))
-    code, said = run_site(SIGNED | {"flask_sso_idp_metadata_url": address})
+    code, said = run_site(SIGNED | {"saml_sp_idp_metadata_url": address})
     assert code == 0, said
     assert log_in() == "cpayne"
     time.sleep(max(0, end - time.monotonic()))
@@ -154,9 +154,9 @@ def test_metadata_out_of_date_lets_nobody_in(web, run_site):
 @pytest.mark.parametrize(
     "pin",
     [
-        {"flask_sso_idp_keys": [PINNED_KEY]},
-        {"shibboleth_sp_metadata_sha256": "of the document"},
-        {"shibboleth_sp_metadata_tls_only": True},
+        {"saml_sp_idp_keys": [PINNED_KEY]},
+        {"saml_sp_metadata_sha256": "of the document"},
+        {"saml_sp_metadata_tls_only": True},
     ],
     ids=["key", "checksum", "TLS"],
 )
@@ -164,8 +164,8 @@ def test_unsigned_metadata_is_accepted_by(web, run_site, pin):
     """CERN's descriptor is unsigned; each of the other ties will do."""
     with bench_client.client() as session:
         document = session.get(DESCRIPTOR).content
-    if "shibboleth_sp_metadata_sha256" in pin:
-        pin = {"shibboleth_sp_metadata_sha256": sha256(document).hexdigest()}
+    if "saml_sp_metadata_sha256" in pin:
+        pin = {"saml_sp_metadata_sha256": sha256(document).hexdigest()}
     code, said = run_site(UNSIGNED | pin)
     assert code == 0, said
     assert web.file("/etc/shibboleth/idp-metadata.xml").content == document
@@ -226,8 +226,8 @@ def test_shibd_agrees_about_damage_to_any_element(web, monkeypatch):
 @pytest.mark.parametrize(
     ("product", "encoding", "mark", "source"),
     [
-        ("AD FS", "utf-16-le", codecs.BOM_UTF16_LE, "flask_sso_idp_metadata_file"),
-        ("Entra ID", "utf-8", codecs.BOM_UTF8, "flask_sso_idp_metadata_url"),
+        ("AD FS", "utf-16-le", codecs.BOM_UTF16_LE, "saml_sp_idp_metadata_file"),
+        ("Entra ID", "utf-8", codecs.BOM_UTF8, "saml_sp_idp_metadata_url"),
     ],
     ids=["file", "address"],
 )
@@ -237,9 +237,9 @@ def test_bytes_of_what_microsofts_products_write_reach_shibd(web, run_site, tmp_
     copy.write_bytes(document)
     variables = {
         source: str(copy) if source.endswith("file") else federation.publish("microsoft.xml", document),
-        "flask_sso_idp_entity_id": metadata_corpus.IDP,
-        "flask_sso_idp_keys": [],
-        "shibboleth_sp_metadata_sha256": sha256(document).hexdigest(),
+        "saml_sp_idp_entity_id": metadata_corpus.IDP,
+        "saml_sp_idp_keys": [],
+        "saml_sp_metadata_sha256": sha256(document).hexdigest(),
     }
     code, said = run_site(variables)
     assert code == 0, said
@@ -268,9 +268,9 @@ def test_large_metadata_does_not_slow_a_run_that_changes_nothing(run_site, tmp_p
     copy.write_bytes(document)
     seconds = {}
     for name, variables in {
-        "small": UNSIGNED | {"flask_sso_idp_keys": [PINNED_KEY]},
-        "copied": {"flask_sso_idp_keys": [], "flask_sso_idp_metadata_file": str(copy)},
-        "followed": SIGNED | {"flask_sso_idp_metadata_url": federation.publish("large.xml", document)},
+        "small": UNSIGNED | {"saml_sp_idp_keys": [PINNED_KEY]},
+        "copied": {"saml_sp_idp_keys": [], "saml_sp_idp_metadata_file": str(copy)},
+        "followed": SIGNED | {"saml_sp_idp_metadata_url": federation.publish("large.xml", document)},
     }.items():
         code, said = run_site(variables)
         assert code == 0, said

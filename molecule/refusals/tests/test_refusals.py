@@ -104,7 +104,7 @@ def deploy(files, run_site):
     """Run site.yml with everything right except `variables`; return its exit code and what it printed, in one line."""
 
     def run(variables: dict, *options: str) -> tuple[int, str]:
-        right = {"flask_sso_idp_metadata_file": str(files / "idp.xml"), "flask_sso_idp_keys": []}
+        right = {"saml_sp_idp_metadata_file": str(files / "idp.xml"), "saml_sp_idp_keys": []}
         return run_site(right | variables, *options)
 
     return run
@@ -133,7 +133,7 @@ PROVIDED = {
 }
 
 ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
-FETCHED = {"flask_sso_idp_metadata_file": ""}
+FETCHED = {"saml_sp_idp_metadata_file": ""}
 
 UPN = {"id": "upn", "name": "upn", "format": "basic"}
 
@@ -226,15 +226,15 @@ CASES = {
         ["{files}/issued.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
     ),
     "no directory of the application": (
-        {"flask_sso_app_source": "/no/such/directory"},
+        {"flask_app_source": "/no/such/directory"},
         ['flask_app_source is "/no/such/directory"', "not a directory on the controller", "Write the path"],
     ),
     "an application without requirements": (
-        {"flask_sso_app_source": "{files}/app"},
+        {"flask_app_source": "{files}/app"},
         ['flask_app_requirements is "requirements.txt"', "{files}/app holds no such file", "pip freeze"],
     ),
     "a callable without a module": (
-        {"flask_sso_app_wsgi": "application"},
+        {"flask_app_wsgi": "application"},
         ['flask_app_wsgi is "application"', '"wsgi:application"'],
     ),
     "a name that is no account's": (
@@ -258,11 +258,11 @@ CASES = {
         ["flask_app_user and flask_app_owner are both", "Name two accounts"],
     ),
     "an application with a named pipe": (
-        {"flask_sso_app_source": "{files}/piped"},
+        {"flask_app_source": "{files}/piped"},
         ["{files}/piped/pipe is a named pipe. Remove it", "flask_app_exclude"],
     ),
     "an application with a link to something else": (
-        {"flask_sso_app_source": "{files}/linked"},
+        {"flask_app_source": "{files}/linked"},
         ["{files}/linked/settings.py is a link to /etc/hostname, outside of {files}/linked", "flask_app_exclude"],
     ),
     "requirements that are left out": (
@@ -298,83 +298,83 @@ CASES = {
         ['uwsgi_proxy_path is "/ /elsewhere"', "begins with a slash"],
     ),
     "an unknown profile": (
-        {"flask_sso_profile": "atlantis"},
-        ['shibboleth_sp_profile is "atlantis"', '"federation", "cern_adfs_names" or the path'],
+        {"saml_sp_profile": "atlantis"},
+        ['saml_sp_profile is "atlantis"', '"federation", "cern_adfs_names" or the path'],
     ),
     "no entityID": (
-        {"flask_sso_profile": "generic"},
-        ["shibboleth_sp_idp_entity_id is not set", "Write the entityID"],
+        {"saml_sp_profile": "generic"},
+        ["saml_sp_idp_entity_id is not set", "Write the entityID"],
     ),
     "no metadata source": (
-        {"flask_sso_profile": "generic", "flask_sso_idp_entity_id": IDP, "flask_sso_idp_metadata_file": ""},
-        ["no metadata source", "Write shibboleth_sp_idp_metadata_url", "shibboleth_sp_idp_metadata_file"],
+        {"saml_sp_profile": "generic", "saml_sp_idp_entity_id": IDP, "saml_sp_idp_metadata_file": ""},
+        ["no metadata source", "Write saml_sp_idp_metadata_url", "saml_sp_idp_metadata_file"],
     ),
     "no metadata file": (
-        {"flask_sso_idp_metadata_file": "/no/such/file.xml"},
-        ['shibboleth_sp_idp_metadata_file is "/no/such/file.xml"', "not a file on the controller", "Write"],
+        {"saml_sp_idp_metadata_file": "/no/such/file.xml"},
+        ['saml_sp_idp_metadata_file is "/no/such/file.xml"', "not a file on the controller", "Write"],
     ),
     "metadata over plain HTTP": (
-        FETCHED | {"flask_sso_idp_metadata_url": "http://auth.cern.ch/metadata"},
-        ['shibboleth_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
+        FETCHED | {"saml_sp_idp_metadata_url": "http://auth.cern.ch/metadata"},
+        ['saml_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
     ),
     "metadata that cannot be fetched": (
-        FETCHED | {"flask_sso_idp_metadata_url": "https://idp.invalid/metadata"},
-        ['shibboleth_sp_idp_metadata_url is "https://idp.invalid/metadata"', "cannot be fetched", "metadata_file"],
+        FETCHED | {"saml_sp_idp_metadata_url": "https://idp.invalid/metadata"},
+        ['saml_sp_idp_metadata_url is "https://idp.invalid/metadata"', "cannot be fetched", "metadata_file"],
     ),
     "two metadata sources": (
-        {"flask_sso_idp_metadata_url": "https://idp.example.org/metadata"},
-        ["shibboleth_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
+        {"saml_sp_idp_metadata_url": "https://idp.example.org/metadata"},
+        ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
     ),
     "a query service without the key of its answers": (
-        FETCHED | {"flask_sso_mdq_url": "https://mdq.example.org/"},
-        ["shibboleth_sp_mdq_url", "shibboleth_sp_metadata_certificate_file is not set", "your federation publishes"],
+        FETCHED | {"saml_sp_mdq_url": "https://mdq.example.org/"},
+        ["saml_sp_mdq_url", "saml_sp_metadata_certificate_file is not set", "your federation publishes"],
     ),
     "a query service without a slash": (
-        FETCHED | {"flask_sso_mdq_url": "https://mdq.example.org"},
-        ['shibboleth_sp_mdq_url is "https://mdq.example.org"', '"entities/"', "slash at its end"],
+        FETCHED | {"saml_sp_mdq_url": "https://mdq.example.org"},
+        ['saml_sp_mdq_url is "https://mdq.example.org"', '"entities/"', "slash at its end"],
     ),
     "no certificate of the federation": (
-        {"flask_sso_metadata_certificate_file": "/no/such/file.pem"},
-        ['shibboleth_sp_metadata_certificate_file is "/no/such/file.pem"', "not a file on the controller"],
+        {"saml_sp_metadata_certificate_file": "/no/such/file.pem"},
+        ['saml_sp_metadata_certificate_file is "/no/such/file.pem"', "not a file on the controller"],
     ),
     "a fingerprint that is none": (
-        {"flask_sso_idp_keys": ["SHA256:Zm9v"]},
-        ["shibboleth_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
+        {"saml_sp_idp_keys": ["SHA256:Zm9v"]},
+        ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
     ),
     "neither an identity provider nor a discovery service": (
-        {"flask_sso_profile": "federation"},
-        ["shibboleth_sp_idp_entity_id is not set", "shibboleth_sp_discovery_url"],
+        {"saml_sp_profile": "federation"},
+        ["saml_sp_idp_entity_id is not set", "saml_sp_discovery_url"],
     ),
     "a login page for metadata": (
-        {"flask_sso_idp_metadata_file": "{files}/page.xml"},
-        ['shibboleth_sp_idp_metadata_file "{files}/page.xml" is not XML', "not a web page"],
+        {"saml_sp_idp_metadata_file": "{files}/page.xml"},
+        ['saml_sp_idp_metadata_file "{files}/page.xml" is not XML', "not a web page"],
     ),
     "empty metadata": (
-        {"flask_sso_idp_metadata_file": "{files}/empty.xml"},
-        ['shibboleth_sp_idp_metadata_file "{files}/empty.xml" is not XML', "Check"],
+        {"saml_sp_idp_metadata_file": "{files}/empty.xml"},
+        ['saml_sp_idp_metadata_file "{files}/empty.xml" is not XML', "Check"],
     ),
     "XML that is not metadata": (
-        {"flask_sso_idp_metadata_file": "{files}/note.xml"},
-        ['shibboleth_sp_idp_metadata_file "{files}/note.xml"', "begins with <note>", "EntityDescriptor"],
+        {"saml_sp_idp_metadata_file": "{files}/note.xml"},
+        ['saml_sp_idp_metadata_file "{files}/note.xml"', "begins with <note>", "EntityDescriptor"],
     ),
     "metadata of a service provider": (
-        {"flask_sso_idp_metadata_file": "{files}/sp.xml"},
+        {"saml_sp_idp_metadata_file": "{files}/sp.xml"},
         [
-            'shibboleth_sp_idp_metadata_file "{files}/sp.xml"',
+            'saml_sp_idp_metadata_file "{files}/sp.xml"',
             "no SAML 2 identity provider",
             "perhaps it is the metadata of a service provider",
         ],
     ),
     "metadata of another identity provider": (
-        {"flask_sso_idp_metadata_file": "{files}/other.xml"},
+        {"saml_sp_idp_metadata_file": "{files}/other.xml"},
         ["{files}/other.xml", f"describes https://other.example.org, not {IDP}", "Correct the entityID"],
     ),
     "metadata that has expired": (
-        {"flask_sso_idp_metadata_file": "{files}/expired.xml"},
+        {"saml_sp_idp_metadata_file": "{files}/expired.xml"},
         ["{files}/expired.xml", "was valid until 2020-01-01 00:00 UTC", "Get a fresh copy"],
     ),
     "metadata that shibd would not load": (
-        {"flask_sso_idp_metadata_file": "{files}/form.xml"},
+        {"saml_sp_idp_metadata_file": "{files}/form.xml"},
         [
             "{files}/form.xml",
             f"<OrganizationURL> in line 1 (of {IDP}) is empty",
@@ -382,43 +382,43 @@ CASES = {
         ],
     ),
     "an entity bomb": (
-        {"flask_sso_idp_metadata_file": "{files}/bomb.xml"},
+        {"saml_sp_idp_metadata_file": "{files}/bomb.xml"},
         ["{files}/bomb.xml", "carries a document type (<!DOCTYPE)", "Get it from another source"],
     ),
     "a directory without keys": (
-        {"shibboleth_sp_keys_directory": "{files}"},
-        ['shibboleth_sp_keys_directory is "{files}"', "no active/sp-signing-cert.pem", "or leave the variable empty"],
+        {"saml_sp_keys_directory": "{files}"},
+        ['saml_sp_keys_directory is "{files}"', "no active/sp-signing-cert.pem", "or leave the variable empty"],
     ),
     "a user name that no attribute carries": (
-        {"shibboleth_sp_remote_user": ["nickname"]},
-        ["shibboleth_sp_remote_user is ['nickname']", "not among shibboleth_sp_attributes (upn,"],
+        {"saml_sp_remote_user": ["nickname"]},
+        ["saml_sp_remote_user is ['nickname']", "not among saml_sp_attributes (upn,"],
     ),
     "an id that is a variable of httpd": (
-        {"shibboleth_sp_attributes": [UPN, {"id": "REMOTE_USER", "name": "upn"}]},
-        ['shibboleth_sp_attributes has the id "REMOTE_USER"', "httpd or a server uses itself", '"my_REMOTE_USER"'],
+        {"saml_sp_attributes": [UPN, {"id": "REMOTE_USER", "name": "upn"}]},
+        ['saml_sp_attributes has the id "REMOTE_USER"', "httpd or a server uses itself", '"my_REMOTE_USER"'],
     ),
     "an id with dots": (
-        {"shibboleth_sp_attributes": [UPN, {"id": "name.with.dots", "name": "displayName"}]},
-        ['shibboleth_sp_attributes has the id "name.with.dots"', 'Write letters, digits, "_" and "-"'],
+        {"saml_sp_attributes": [UPN, {"id": "name.with.dots", "name": "displayName"}]},
+        ['saml_sp_attributes has the id "name.with.dots"', 'Write letters, digits, "_" and "-"'],
     ),
     "ids that look the same in a header": (
-        {"shibboleth_sp_attributes": [UPN, {"id": "UPN", "name": "displayName"}]},
-        ['shibboleth_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
+        {"saml_sp_attributes": [UPN, {"id": "UPN", "name": "displayName"}]},
+        ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
     ),
     "one id that is two kinds of value": (
-        {"shibboleth_sp_attributes": [UPN, {"id": "upn", "name": "eptid", "decoder": "nameid"}]},
+        {"saml_sp_attributes": [UPN, {"id": "upn", "name": "eptid", "decoder": "nameid"}]},
         ['the id "upn" with different decoders or scopes', "Write the same for all, or choose another id"],
     ),
     "a user name that everybody would have": (
-        {"shibboleth_sp_attributes": [UPN | {"default": "guest"}]},
+        {"saml_sp_attributes": [UPN | {"default": "guest"}]},
         ['has a default for "upn"', "would be one user", "Leave it out"],
     ),
     "a rule about an attribute that nobody has": (
         {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
-        ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of shibboleth_sp_attributes"],
+        ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of saml_sp_attributes"],
     ),
     "a profile with a format that SAML does not know": (
-        {"flask_sso_profile": "{files}/odd.yml"},
+        {"saml_sp_profile": "{files}/odd.yml"},
         ["value of format must be one of: basic, uri, unspecified, got: url", 'The profile "{files}/odd.yml"'],
     ),
 }
@@ -440,7 +440,7 @@ def test_profile_of_ones_own_is_a_file_and_no_more(host, deploy, files):
         "attributes:\n  - {id: uid, name: uid, format: basic, required: true}\n"
     )
     before = disk(host)
-    code, said = deploy({"flask_sso_profile": str(profile)}, "--tags=preflight")
+    code, said = deploy({"saml_sp_profile": str(profile)}, "--tags=preflight")
     assert code == 0, said
     assert disk(host) == before
 
