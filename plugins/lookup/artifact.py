@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say where on the controller a run leaves what its owner needs afterwards."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: artifact
+short_description: Name a path among what a run leaves on the controller
+version_added: 0.1.0
+author: campus.flask_sso contributors
+description:
+  - A run leaves files on the controller, such as the private authority and the metadata that a host is registered with.
+  - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts) names.
+options:
+  _terms:
+    description: Paths below that directory.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Say where the authority is
+  ansible.builtin.debug:
+    msg: "{{ lookup('campus.flask_sso.artifact', 'private_ca/authorities.pem') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The paths, each with its directory.
+  type: list
+  elements: path
+"""
+
+import os
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    """What Ansible loads."""
+
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_options: Any) -> list[str]:
+        """Return the paths.
+
+        :param terms: Paths below the directory.
+        :param variables: The host's variables.
+        :returns: The paths with their directory.
+        :raises AnsibleLookupError: if there is no inventory beside which the directory could be.
+        """
+        variables = variables or {}
+        directory = self._templar.template(variables.get("flask_sso_artifacts"))
+        if not directory and not variables.get("inventory_dir"):
+            raise AnsibleLookupError("There is no inventory file. Write a directory into flask_sso_artifacts.")
+        directory = directory or os.path.join(variables["inventory_dir"], "artifacts")
+        return [os.path.join(directory, term) for term in terms]
