@@ -203,8 +203,8 @@ class Staging:
         if not others:
             return ""
         return (
-            f"What is staged for {' and '.join(others)} was checked, too, as {self.name} does not run with it yet. If it is"
-            " named here, run the playbook for that site first."
+            f"What is staged for {' and '.join(others)} was checked, too, as {self.name} does not run with it yet. If it"
+            " is named here, run the playbook for that site first."
         )
 
     def stage(self) -> list[str]:
