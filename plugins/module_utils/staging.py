@@ -12,7 +12,7 @@ import pwd
 import re
 import shutil
 from fnmatch import fnmatch
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.journal import Journal, all_journals
@@ -107,7 +107,7 @@ class Staging:
         self.journal = Journal(self.directory, self.name)
         self.diff: list[dict[str, str]] = []
 
-    def _fail(self, message: str) -> NoReturn:
+    def _fail(self, message: str) -> None:
         """End the run, and roll back what it would have activated."""
         self.roll_back()
         self.module.fail_json(msg=message, changed_paths=[])
@@ -203,8 +203,8 @@ class Staging:
         if not others:
             return ""
         return (
-            f"What is staged for {' and '.join(others)} was checked, too, as {self.name} does not run with it yet. If it"
-            " is named here, run the playbook for that site first."
+            f"What is staged for {' and '.join(others)} was checked, too, as {self.name} does not run with it yet. If"
+            " it is named here, run the playbook for that site first."
         )
 
     def stage(self) -> list[str]:

@@ -102,7 +102,7 @@ changed_paths:
 
 import os
 from http.client import HTTPException
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server
@@ -196,11 +196,11 @@ class Activation:
                 else "The web server's error log has the reason."
             )
         if problem:
-            self._fall_back(changed_paths, problem)
+            self._fall_back(changed_paths, problem)  # which ends the module
         self.staging.journal.forget()
         return {"changed": True, "changed_paths": changed_paths}
 
-    def _fall_back(self, changed_paths: list[str], problem: str) -> NoReturn:
+    def _fall_back(self, changed_paths: list[str], problem: str) -> None:
         """Make the unit run with the files before, those of the own site first, and end the module."""
         own = self.staging.journal.paths(self.staging.site)
         self.staging.roll_back()
