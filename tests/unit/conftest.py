@@ -3,6 +3,7 @@
 """Make the collection importable under its own name, and what else is tested; run modules as Ansible does, in here."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -29,3 +30,28 @@ def run_module() -> Callable[..., dict]:
         return json.loads(said.getvalue())
 
     return run
+
+
+@pytest.fixture
+def service(run_module, tmp_path):
+    """A service without any files, a staged_service.Service."""
+    from staged_service import Service  # noqa: PLC0415 (it is found only now)
+
+    return Service(run_module, tmp_path)
+
+
+@pytest.fixture
+def systemctl(service, tmp_path, monkeypatch) -> Path:
+    """Have a systemctl that starts no unit whose files say "broken"; return the file of what it was asked."""
+    asked = tmp_path / "asked"
+    scripts = {
+        "systemctl": f'echo "$@" >> {asked}\ncase $1 in *restart) ! grep -rqs broken {service.etc} ;; esac',
+        "journalctl": "echo web: this is broken",
+    }
+    for name, script in scripts.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return asked

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the options mean that staged_files, activation and rollback share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The fragments; the options themselves are in plugins/module_utils/staging.py."""
+
+    DOCUMENTATION = r"""
+options:
+  site:
+    description:
+      - Name of the site that the run is for. What fails rolls back the files of this site alone, for whichever service
+        they were staged.
+    type: str
+    required: true
+  journal_directory:
+    description: Where journals are kept.
+    type: path
+    default: /var/lib/flask_sso
+"""
+
+    FILES = r"""
+options:
+  name:
+    description:
+      - Name of the service, by which staging and activation find each other. Several roles and sites may share it.
+    type: str
+    required: true
+  files:
+    description: The files, in any order. Directories are made before their contents.
+    type: list
+    elements: dict
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      state:
+        description: What is at the path.
+        type: str
+        choices: [file, directory, link, absent]
+        default: file
+      target:
+        description: Where a link leads. Required with O(files[].state=link).
+        type: str
+      content:
+        description: Text of a file, by default none.
+        type: str
+      content_base64:
+        description: Bytes of a file in Base64, instead of O(files[].content).
+        type: str
+      secret:
+        description: Text of a file that must never be shown, instead of O(files[].content).
+        type: str
+      keep:
+        description: Whether a file that is there already keeps its text. Without one, the text is written.
+        type: bool
+        default: false
+      owner:
+        description: Owner.
+        type: str
+        default: root
+      group:
+        description: Group.
+        type: str
+        default: root
+      mode:
+        description: Octal mode; by default V(0755) for a directory and V(0644) for a file.
+        type: str
+"""

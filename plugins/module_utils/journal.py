@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remember what a service last ran with while its files change, and whose run changed them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, restore
+
+SUFFIX = ".journal"
+
+
+class Journal:
+    """What the files of one service were before they were staged, kept on disk until the service runs with them.
+
+    For each path it holds a list of changes, the oldest first. A change says which site's run made it and what was
+    there before. There is more than one only where a run of another site was interrupted: each site can then be rolled
+    back without the others.
+
+    :param directory: Where journals are kept; it is made when needed, for root alone.
+    :param name: Name of the service.
+    """
+
+    def __init__(self, directory: str, name: str) -> None:
+        self.path = os.path.join(directory, name + SUFFIX)
+        self.changes: dict[str, list[dict[str, Any]]] = {}
+        if os.path.exists(self.path):
+            with open(self.path, encoding="ascii") as stream:
+                self.changes = json.load(stream)
+
+    def sites(self) -> list[str]:
+        """Return the sites whose files are staged, in order of their names."""
+        return sorted({change["site"] for changes in self.changes.values() for change in changes})
+
+    def paths(self, site: str | None = None) -> list[str]:
+        """Return the paths that are staged, in order.
+
+        :param site: Only those that this site has changed.
+        """
+        return sorted(
+            path for path, changes in self.changes.items() if site in {None, *(change["site"] for change in changes)}
+        )
+
+    def record(self, site: str, before: dict[str, dict[str, Any]]) -> None:
+        """Remember what was there, before it is changed. Of several changes by one site the first one counts.
+
+        :param site: The site.
+        :param before: What :func:`snapshot.snapshot` returned, by path.
+        """
+        for path, found in before.items():
+            changes = self.changes.setdefault(path, [])
+            if not changes or changes[-1]["site"] != site:
+                changes.append({"site": site, "before": found})
+        self._save()
+
+    def forget(self) -> None:
+        """Forget everything, as the service runs with it."""
+        self.changes = {}
+        self._save()
+
+    def roll_back(self, site: str | None = None) -> None:
+        """Roll files back, contents before the directories that hold them.
+
+        :param site: The site whose changes are rolled back; without one, those of all. A file that another site has
+            changed since stays, and the other site is rolled back to what was there before both.
+        :raises OSError: if a file cannot be restored. The journal is then as it was.
+        """
+        remaining: dict[str, list[dict[str, Any]]] = {}
+        for path in sorted(self.changes, reverse=True):
+            kept: list[dict[str, Any]] = []
+            for change in reversed(self.changes[path]):
+                if site not in (None, change["site"]):
+                    kept.insert(0, dict(change))
+                elif kept:
+                    kept[0]["before"] = change["before"]
+                else:
+                    restore(path, change["before"])
+            if kept:
+                remaining[path] = kept
+        self.changes = remaining
+        self._save()
+
+    def _save(self) -> None:
+        """Write the journal, or remove it when it holds nothing."""
+        if self.changes:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            replace_file(self.path, json.dumps(self.changes).encode("ascii"), os.geteuid(), os.getegid(), 0o600)
+        elif os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+def all_journals(directory: str) -> list[Journal]:
+    """Return the journals of all services.
+
+    :param directory: Where journals are kept.
+    """
+    found = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    return [Journal(directory, name[: -len(SUFFIX)]) for name in found if name.endswith(SUFFIX)]

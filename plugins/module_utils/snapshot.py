@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Describe what is at a path, and make a path what a description says, without half of it being there in between."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from typing import Any
+
+TEMPORARY = ".flask_sso-"  # begins the name of what is about to replace a file
+
+
+def snapshot(path: str) -> dict[str, Any]:
+    """Describe what is at a path, so that :func:`restore` can bring it back.
+
+    :param path: Absolute path.
+    :returns: ``kind`` (``absent``, ``file``, ``directory``, ``link``) and what that kind needs.
+    :raises OSError: if it cannot be read.
+    """
+    if os.path.islink(path):
+        return {"kind": "link", "target": os.readlink(path)}
+    if not os.path.lexists(path):
+        return {"kind": "absent"}
+    stat = os.stat(path)
+    found = {"kind": "directory", "uid": stat.st_uid, "gid": stat.st_gid, "mode": stat.st_mode & 0o7777}
+    if os.path.isfile(path):
+        with open(path, "rb") as stream:
+            found.update(kind="file", content=base64.b64encode(stream.read()).decode("ascii"))
+    return found
+
+
+def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Write a file by renaming a finished one over it, so that no reader ever sees half of it.
+
+    :param path: Absolute path.
+    :param content: What to write.
+    :param uid: Owner.
+    :param gid: Group.
+    :param mode: Permission bits.
+    :raises OSError: if it cannot be written; what was there is there still.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def replace_link(path: str, target: str) -> None:
+    """Make a link by renaming a finished one over it, so that it never leads nowhere in between.
+
+    :param path: Absolute path.
+    :param target: Where the link leads.
+    :raises OSError: if it cannot be made; what was there is there still.
+    """
+    temporary = os.path.join(os.path.dirname(path), f"{TEMPORARY}{os.getpid()}")
+    os.symlink(target, temporary)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
+    """Make a directory, or change the owner and mode of the one that is there.
+
+    :param path: Absolute path. A link to a directory is followed if root has made it.
+    :param uid: Owner.
+    :param gid: Group.
+    :param mode: Permission bits.
+    :raises OSError: if something else is in the way, or a link that another account made.
+    """
+    linked = os.path.islink(path)
+    if linked and os.lstat(path).st_uid not in (0, os.geteuid()):
+        raise OSError(f"{path} is a link that another account made. Remove it.")
+    if not os.path.isdir(path):
+        os.mkdir(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if linked else os.O_NOFOLLOW))
+    try:
+        os.fchown(descriptor, uid, gid)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: str) -> None:
+    """Remove what is at a path; a directory only if it is empty, as it may have got the files of others since.
+
+    :param path: Absolute path.
+    :raises OSError: if it cannot be removed.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        if not os.listdir(path):
+            os.rmdir(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def restore(path: str, wanted: dict[str, Any]) -> None:
+    """Make a path what a description says.
+
+    :param path: Absolute path.
+    :param wanted: What :func:`snapshot` returned.
+    :raises OSError: if that is not possible.
+    """
+    if wanted["kind"] == "file":
+        content = base64.b64decode(wanted["content"])
+        replace_file(path, content, wanted["uid"], wanted["gid"], wanted["mode"])
+    elif wanted["kind"] == "directory":
+        make_directory(path, wanted["uid"], wanted["gid"], wanted["mode"])
+    elif wanted["kind"] == "link":
+        replace_link(path, wanted["target"])
+    else:
+        remove(path)

@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the files of a service together, checked, in a way that can be rolled back until the service runs with them."""
+
+from __future__ import annotations
+
+import base64
+import glob
+import grp
+import os
+import pwd
+import re
+import shutil
+from fnmatch import fnmatch
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.campus.flask_sso.plugins.module_utils.journal import Journal, all_journals
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import restore, snapshot
+from ansible_collections.campus.flask_sso.plugins.module_utils.systemd import Systemd
+
+# Options that several modules have; plugins/doc_fragments has what they mean.
+SITE_OPTIONS: dict[str, Any] = {
+    "site": {"type": "str", "required": True},
+    "journal_directory": {"type": "path", "default": "/var/lib/flask_sso"},
+}
+FILES_OPTION: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "path": {"type": "path", "required": True},
+        "state": {"type": "str", "choices": ["file", "directory", "link", "absent"], "default": "file"},
+        "target": {"type": "str"},
+        "content": {"type": "str"},
+        "content_base64": {"type": "str"},
+        "secret": {"type": "str", "no_log": True},
+        "keep": {"type": "bool", "default": False},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+        "mode": {"type": "str"},
+    },
+    "mutually_exclusive": [["content", "content_base64", "secret"]],
+    "required_if": [["state", "link", ["target"]]],
+}
+
+
+def validate(module: AnsibleModule) -> None:
+    """End a module whose options would reach further than they say.
+
+    :param module: The module. It has ``site``; ``name``, ``files`` and ``purge`` may be missing.
+    """
+    for option in ("site", "name"):
+        value = module.params.get(option, "a name")
+        if not value or "/" in value:
+            module.fail_json(msg=f'{option} is "{value or ""}". Write a name without a slash.', changed_paths=[])
+    paths = [item["path"] for item in module.params.get("files") or []]
+    for path in paths + (module.params.get("purge") or []):
+        if not os.path.isabs(path):
+            module.fail_json(
+                msg=f'"{path}" depends on the working directory. Write an absolute path.', changed_paths=[]
+            )
+
+
+def content_of(item: dict[str, Any]) -> bytes:
+    """Return the bytes that a file is to hold.
+
+    :param item: One of the option ``files``.
+    """
+    if item["content_base64"]:
+        return base64.b64decode(item["content_base64"])
+    text = item["content"] if item["secret"] is None else item["secret"]
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+def roll_back_site(systemd: Systemd, directory: str, site: str) -> list[str]:
+    """Roll back what a site has staged, for whichever service.
+
+    :param systemd: The host's systemd, which forgets the units that are rolled back.
+    :param directory: Where journals are kept.
+    :param site: The site.
+    :returns: The paths that were rolled back.
+    :raises OSError: if a file cannot be restored.
+    """
+    paths = []
+    for journal in all_journals(directory):
+        paths += journal.paths(site)
+        journal.roll_back(site)
+    systemd.reload_for(paths)
+    return sorted(paths)
+
+
+class Staging:
+    """The files of one call, and the journal of the service that they are for.
+
+    :param module: The module. It has the options of :data:`SITE_OPTIONS` and ``name``; of ``files``, ``purge``,
+        ``exclude`` and ``checks`` it may lack some.
+    """
+
+    def __init__(self, module: AnsibleModule) -> None:
+        validate(module)
+        self.module = module
+        self.systemd = Systemd(module.run_command)
+        self.name: str = module.params["name"]
+        self.site: str = module.params["site"]
+        self.directory: str = module.params["journal_directory"]
+        self.files: list[dict[str, Any]] = module.params.get("files") or []
+        self.journal = Journal(self.directory, self.name)
+        self.diff: list[dict[str, str]] = []
+
+    def _fail(self, message: str) -> None:
+        """End the run, and roll back what it would have activated."""
+        self.roll_back()
+        self.module.fail_json(msg=message, changed_paths=[])
+
+    def _ids(self, item: dict[str, Any]) -> tuple[int, int]:
+        """Return the numeric owner and group of an item; in check mode an account may not exist yet."""
+        try:
+            return pwd.getpwnam(item["owner"]).pw_uid, grp.getgrnam(item["group"]).gr_gid
+        except KeyError as error:
+            if not self.module.check_mode:
+                self._fail(f"{item['path']}: {error.args[0]}. Create the account first.")
+            return -1, -1
+
+    def _is_purged(self, path: str) -> bool:
+        """Return whether a path matches the patterns of what is removed."""
+
+        def matches(option: str) -> bool:
+            return any(fnmatch(path, pattern) for pattern in self.module.params.get(option) or [])
+
+        directory = os.path.isdir(path) and not os.path.islink(path)
+        return matches("purge") and not matches("exclude") and not directory
+
+    def _wanted(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Describe an item as a snapshot of what is to be there."""
+        kind = item["state"]
+        wanted: dict[str, Any] = {"kind": kind}
+        if kind == "link":
+            wanted["target"] = item["target"]
+        elif kind != "absent":
+            uid, gid = self._ids(item)
+            mode = int(item["mode"] or ("0755" if kind == "directory" else "0644"), 8)
+            wanted.update(uid=uid, gid=gid, mode=mode)
+        if kind == "file":
+            wanted["content"] = base64.b64encode(content_of(item)).decode("ascii")
+        return wanted
+
+    def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """Return what differs, directories first: path, what is there and what is to be there."""
+        wanted = {item["path"]: self._wanted(item) for item in self.files}
+        kept = {item["path"] for item in self.files if item["keep"]}
+        for pattern in self.module.params.get("purge") or []:
+            for path in filter(self._is_purged, glob.glob(pattern)):
+                wanted.setdefault(path, {"kind": "absent"})
+        planned = []
+        for path, entry in sorted(wanted.items()):
+            before = snapshot(path)
+            if path in kept and before["kind"] == "file":
+                entry["content"] = before["content"]
+            if before != entry:
+                planned.append((path, before, entry))
+        return planned
+
+    def _describe(self, path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Add one path to the diff, its content only where that is not a secret."""
+        secret = {item["path"] for item in self.files if item["secret"] is not None}
+
+        def text(side: dict[str, Any]) -> str:
+            if side["kind"] != "file":
+                return f"{side['kind']} {side.get('target', '')}\n"
+            if path in secret:
+                return "(not shown)\n"
+            return base64.b64decode(side["content"]).decode("utf-8", "replace")
+
+        def header(side: dict[str, Any]) -> str:
+            return f"{path} ({side['mode']:04o})" if "mode" in side else path
+
+        self.diff.append(
+            {
+                "before_header": header(before),
+                "after_header": header(after),
+                "before": text(before),
+                "after": text(after),
+            }
+        )
+
+    def _problem(self) -> str:
+        """Run the checks; return what is wrong, or nothing."""
+        for check in self.module.params.get("checks") or []:
+            if not shutil.which(check["argv"][0]):
+                return f"{check['argv'][0]} is not installed."
+            code, out, err = self.module.run_command(check["argv"])
+            lines = [line for line in (err + out).splitlines() if line.strip()]
+            rejected = [line for line in lines if check["reject"] and re.search(check["reject"], line)]
+            if code or rejected:
+                said = "\n".join((rejected or lines)[-20:])
+                title = check["title"] or f"`{' '.join(check['argv'])}`"
+                return "\n".join(filter(None, [f"{title} says:", said, check["hint"], self._interrupted()]))
+        return ""
+
+    def _interrupted(self) -> str:
+        """Say which files of other sites the check has read, too; nothing where there are none."""
+        others = [site for site in self.journal.sites() if site != self.site]
+        if not others:
+            return ""
+        return (
+            f"What is staged for {' and '.join(others)} was checked, too, as {self.name} does not run with it yet. If"
+            " it is named here, run the playbook for that site first."
+        )
+
+    def stage(self) -> list[str]:
+        """Write what differs and check it. If it does not pass, roll back what the site has staged, and end the module.
+
+        :returns: What is changed, by this run or by one that was interrupted before the service ran with it.
+        """
+        planned = self._planned()
+        for change in planned:
+            self._describe(*change)
+        named = {item["path"] for item in self.files}
+        pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
+        changed_paths = sorted({path for path, _before, _after in planned} | pending)
+        if self.module.check_mode or not planned:
+            return changed_paths
+
+        # Before the first file, so that an interruption can be rolled back.
+        self.journal.record(self.site, {path: before for path, before, _after in planned})
+        try:
+            for path, _before, after in planned:
+                restore(path, after)
+            problem = self._problem()
+        except OSError as error:
+            problem = str(error)
+        if problem:
+            self._fail(
+                f"The new configuration of {self.name} does not pass its check, so every file is as it was and the"
+                f" service was left alone.\n{problem}"
+            )
+        return changed_paths
+
+    def roll_back(self) -> None:
+        """Roll back what the site has staged, for every service: the run ends, and nothing else would activate it."""
+        roll_back_site(self.systemd, self.directory, self.site)
+        self.journal = Journal(self.directory, self.name)

@@ -1,0 +1,260 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a service run with the files that were staged for it, or with those that it last ran with."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: activation
+short_description: Make a service run with its staged files, or with those that it last ran with
+version_added: 0.1.0
+description:
+  - Makes O(unit) run with everything that M(campus.flask_sso.staged_files) has staged for the service, and starts and
+    enables it where it does not run. It is for a handler.
+  - Writes O(files), if there are any, for processes that load them as soon as they change, and so would load them too
+    early if they were staged.
+  - When the unit cannot run, everything that O(site) has staged is rolled back, for whichever service, and the unit
+    runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
+    rolled back, too, so that the unit has the files that it last ran with. The task fails with what the unit said.
+  - Once the service runs, nothing of what was staged for it is rolled back any more, whichever site has staged it.
+author: campus.flask_sso contributors
+extends_documentation_fragment:
+  - campus.flask_sso.staging
+  - campus.flask_sso.staging.files
+options:
+  unit:
+    description: The systemd unit that is activated. Required unless O(files) are what is activated.
+    type: str
+  action:
+    description:
+      - How O(unit) loads its new files; V(restart) if not given. A V(reload) is always done, as it may be for the sake
+        of another service, whose files the unit reads.
+    type: str
+    choices: [reload, restart]
+  sockets:
+    description: Socket units that belong to O(unit). They stay open while it restarts, unless their own files changed.
+    type: list
+    elements: str
+  standby:
+    description:
+      - Unit that serves on the same O(sockets) while a running O(unit) is restarted. It starts first, with the new
+        files, so that the old processes can finish their requests while others are served. If it cannot start, O(unit)
+        is not restarted.
+    type: str
+  probe:
+    description:
+      - A page that the files serve. If it is answered before they are activated, and afterwards not, or with a server
+        error (500 or above), the files are rolled back as if the unit could not run with them.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - Address of the page, by the site's own name. The loopback address is asked for it. Empty, nothing is asked.
+        type: str
+        required: true
+      socket:
+        description:
+          - Unix socket of the server that answers, which is asked instead of the web server before it. Before
+            it exists, or where this is empty, the web server is asked.
+        type: path
+      protocol:
+        description: What the server at O(probe.socket) speaks.
+        type: str
+        choices: [uwsgi, http]
+attributes:
+  check_mode:
+    description: Reports what would be activated.
+    support: full
+  diff_mode:
+    description: Shows O(files) before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Reload httpd with everything that was staged
+  campus.flask_sso.activation:
+    name: httpd
+    site: example
+    unit: apache2.service
+    action: reload
+
+- name: Restart the application with its new release, or keep the one before
+  campus.flask_sso.activation:
+    name: example
+    site: example
+    unit: example.service
+    sockets: [example.socket]
+    standby: example-standby.service
+    probe:
+      url: https://example.org/
+      socket: /run/example.sock
+      protocol: uwsgi
+"""
+
+RETURN = r"""
+changed_paths:
+  description: What the service runs with now, of this run and of interrupted ones.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+from http.client import HTTPException
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server
+from ansible_collections.campus.flask_sso.plugins.module_utils.staging import FILES_OPTION, SITE_OPTIONS, Staging
+
+PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
+VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
+
+
+def complaint(probe: dict[str, Any]) -> str:
+    """Ask this host for a page.
+
+    :param probe: The module's option.
+    :returns: A server error or what was in the way of an answer; empty for any other answer.
+    """
+    try:
+        if probe["socket"] and os.path.exists(probe["socket"]):
+            answer = ask_server(probe["socket"], probe["protocol"], probe["url"], PROBE_SECONDS)
+        else:
+            answer = ask(probe["url"], PROBE_SECONDS)
+        with answer:
+            return f"{answer.status} {answer.reason}" if answer.status >= 500 else ""
+    except (OSError, HTTPException, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+class Activation:
+    """One call of the module.
+
+    :param module: The module, with its parameters.
+    """
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.staging = Staging(module)
+        self.systemd = self.staging.systemd
+        self.unit: str = module.params["unit"] or ""
+        self.sockets: list[str] = module.params["sockets"] or []
+        self.standby: str = module.params["standby"] or ""
+        self.probe: dict[str, Any] = module.params["probe"] or {"url": ""}
+        self.units = [unit for unit in (self.unit, self.standby) if unit]
+        self.untouched = False  # whether the unit runs on, as its standby could not start
+
+    def _is_kept(self) -> bool:
+        """Return whether the unit runs, or is started by its sockets, and will after the next boot."""
+        return all(self.systemd.keeps(unit) for unit in self.sockets or [self.unit] if unit)
+
+    def _apply(self, action: str, changed_paths: list[str], back: bool = False) -> bool:
+        """Make the unit run with the files on disk; return whether it does. On the way back, nothing new may run on."""
+        does = self.systemd.does
+        does("daemon-reload")
+        if not self.unit:
+            return True
+        does("reset-failed", self.unit, *self.sockets)  # or earlier failures count against this start
+        if {os.path.basename(path) for path in changed_paths}.intersection(self.sockets):
+            does("stop", self.unit, *self.sockets)
+        if not all(does("enable", "--now", socket) for socket in self.sockets):
+            return False
+        bridged = bool(self.standby) and action == "restart" and self.systemd.is_active(self.unit)
+        if bridged and not does("restart", self.standby):
+            does("stop", self.standby)
+            if not back:
+                self.untouched = True
+                return False
+            bridged = False
+        runs = does("enable", self.unit) and does(VERBS[action], self.unit) and self.systemd.is_active(self.unit)
+        if bridged:
+            does("stop", "--no-block", self.standby)  # it finishes its requests in its own time
+        return runs
+
+    def run(self) -> dict[str, Any]:
+        """Make the unit run with what was staged, or roll back and end the module.
+
+        :returns: What the module returns.
+        """
+        answered = bool(self.probe["url"]) and not complaint(self.probe)
+        changed_paths = sorted({*self.staging.stage(), *self.staging.journal.paths()})
+        action = self.module.params["action"] or "restart"
+        if action == "restart" and not changed_paths:
+            action = "start"
+        wanted = action != "start" or not self._is_kept()
+        if self.module.check_mode or not wanted:
+            return {"changed": wanted, "changed_paths": changed_paths}
+        problem = ""
+        if not self._apply(action, changed_paths):
+            problem = f"it said:\n{self.systemd.last_words(self.units)}"
+        elif answered and (said := complaint(self.probe)):
+            problem = f"{self.probe['url']} said:\n{said}\n" + (
+                f"it said:\n{self.systemd.last_words(self.units)}"
+                if self.unit
+                else "The web server's error log has the reason."
+            )
+        if problem:
+            self._fall_back(changed_paths, problem)  # which ends the module
+        self.staging.journal.forget()
+        return {"changed": True, "changed_paths": changed_paths}
+
+    def _fall_back(self, changed_paths: list[str], problem: str) -> None:
+        """Make the unit run with the files before, those of the own site first, and end the module."""
+        own = self.staging.journal.paths(self.staging.site)
+        self.staging.roll_back()
+        others = self.staging.journal.sites()
+        replaced = "so they were replaced by the ones before"
+        # Where no file went back, another start would only stop what may run still.
+        runs = self.untouched or (bool(own or not others) and self._apply("restart", changed_paths, back=True))
+        if not runs and others:
+            replaced += f", those that were staged for {' and '.join(others)} as well"
+            self.staging.journal.roll_back()
+            runs = self._apply("restart", changed_paths, back=True)
+        if runs and not self.untouched:
+            self.staging.journal.forget()  # what is left there of other sites runs now
+        if runs:
+            outcome = "it runs with those"
+        elif self.systemd.does("cat", self.unit):
+            outcome = "it does not run with those either"
+        else:
+            self.systemd.does("stop", *self.units, *self.sockets)
+            outcome = "it is gone, as it had not been there"
+        service = self.unit or self.staging.name
+        if changed_paths:
+            message = f"{service} could not run with its new files, {replaced}, and {outcome}. Before that {problem}"
+        else:
+            message = f"{service} could not run, and none of its files is new. When it was asked to, {problem}"
+        self.module.fail_json(msg=message, changed_paths=[])
+
+
+def main() -> None:
+    """Run the module."""
+    probe_options = {
+        "url": {"type": "str", "required": True},
+        "socket": {"type": "path"},
+        "protocol": {"type": "str", "choices": ["uwsgi", "http"]},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **SITE_OPTIONS,
+            "name": {"type": "str", "required": True},
+            "files": FILES_OPTION,
+            "unit": {"type": "str"},
+            "action": {"type": "str", "choices": ["reload", "restart"]},
+            "sockets": {"type": "list", "elements": "str"},
+            "standby": {"type": "str"},
+            "probe": {"type": "dict", "options": probe_options, "required_together": [["socket", "protocol"]]},
+        },
+        required_one_of=[["unit", "files"]],
+        required_by={"action": ["unit"], "sockets": ["unit"], "standby": ["unit", "sockets"]},
+        supports_check_mode=True,
+    )
+    activation = Activation(module)
+    result = activation.run()
+    module.exit_json(diff=activation.staging.diff, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of a service are written together or not at all."""
+
+import base64
+import os
+import stat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from ansible_collections.campus.flask_sso.plugins.modules import staged_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from staged_service import ACCEPT, OWNER, REFUSE, Service, tree
+
+
+def test_a_kept_file_is_written_once_and_changes_only_its_mode(service, systemctl):
+    """A secret that a host makes for itself stays what it was first."""
+    secret = {"path": "key", "keep": True, "mode": "0600"}
+    assert service.stage(secret | {"secret": "first"})["changed"]
+    service.activate()
+    assert not service.stage(secret | {"secret": "second"})["changed"]
+    assert service.stage(secret | {"secret": "third", "mode": "0640"})["changed"]
+    assert tree(service.etc) == {"key": ("-rw-r-----", "first")}
+
+
+def test_files_directories_and_links_are_made_in_any_order(service):
+    result = service.stage(
+        {"path": "sites/a.conf", "content": "a\n", "mode": "0640"},
+        {"path": "current", "state": "link", "target": "sites"},
+        {"path": "sites", "state": "directory", "mode": "0750"},
+        checks=ACCEPT,
+    )
+    assert result["changed"]
+    assert tree(service.etc) == {
+        "sites": ("drwxr-x---", None),
+        "sites/a.conf": ("-rw-r-----", "a\n"),
+        "current": ("lrwxrwxrwx", "sites"),
+    }
+
+
+def test_wrong_mode_alone_is_put_right(service):
+    (service.etc / "a.conf").write_text("a\n")
+    (service.etc / "a.conf").chmod(0o666)
+    assert service.stage({"path": "a.conf", "content": "a\n"})["changed"]
+    assert tree(service.etc)["a.conf"] == ("-rw-r--r--", "a\n")
+
+
+def test_unknown_owner_is_refused_before_anything_is_written(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, {"path": "b.conf", "owner": "nobody-of-that-name"})
+    assert result["failed"]
+    assert "b.conf" in result["msg"]
+    assert "Create the account first." in result["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_check_mode_says_what_would_change_and_writes_nothing(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, checks=REFUSE, check_mode=True)
+    assert result["changed"]
+    assert result["diff"][0]["after"] == "a\n"
+    assert tree(service.etc) == {}
+    assert not service.journal.parent.exists()
+
+
+def test_bytes_are_written_as_they_are(service):
+    """What is no text in UTF-8, with newlines of any kind at its end."""
+    data = bytes(range(256)) + b"\r\n\n"
+    assert service.stage({"path": "data", "content_base64": base64.b64encode(data).decode()})["changed"]
+    assert (service.etc / "data").read_bytes() == data
+    assert not service.stage({"path": "data", "content_base64": base64.b64encode(data).decode()})["diff"]
+
+
+def test_secret_is_written_and_never_shown(service):
+    (service.etc / "key").write_text("the old secret\n")
+    result = service.stage({"path": "key", "secret": "the new secret\n", "mode": "0600"})
+    assert (service.etc / "key").read_text() == "the new secret\n"
+    assert "secret\\n" not in repr(result["diff"])
+    assert stat.filemode(service.journal.stat().st_mode) == "-rw-------"
+    assert stat.filemode(service.journal.parent.stat().st_mode) == "drwx------"
+
+
+def test_failed_check_names_its_command_its_words_and_the_remedy(service):
+    result = service.stage({"path": "a.conf", "content": "a\n"}, checks=[*ACCEPT, *REFUSE])
+    assert result["failed"]
+    assert "every file is as it was" in result["msg"]
+    assert result["msg"].endswith("` says:\nline 7 is wrong\nMend line 7.")
+    assert not service.journal.exists()
+
+
+def test_output_that_is_rejected_fails_a_check_that_returns_0(service):
+    checks = [{"argv": ["echo", "12:00 CRIT nothing works"], "reject": " CRIT "}]
+    assert "CRIT nothing works" in service.stage({"path": "a.conf"}, checks=checks)["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_check_that_is_not_installed_fails(service):
+    result = service.stage({"path": "a.conf"}, checks=[{"argv": ["/no/such/check"]}])
+    assert "/no/such/check is not installed." in result["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_file_in_the_way_of_a_directory_fails_and_stays(service):
+    (service.etc / "sites").write_text("a file\n")
+    before = tree(service.etc)
+    result = service.stage({"path": "a.conf"}, {"path": "sites", "state": "directory"})
+    assert result["failed"]
+    assert tree(service.etc) == before
+
+
+NAMES = ["a", "b", "b/c", "b/d"]
+KINDS = st.sampled_from(["absent", "file", "directory", "link"])
+
+
+@settings(deadline=None)  # it writes files
+@given(st.tuples(*[KINDS] * len(NAMES)), st.tuples(*[KINDS] * len(NAMES)))
+def test_failed_check_leaves_every_file_as_it_was(run_module, before, wanted):
+    with TemporaryDirectory() as directory:
+        service = Service(run_module, Path(directory))
+        for name, kind in zip(NAMES, before, strict=True):
+            path = service.etc / name
+            if not path.parent.is_dir() or path.parent.is_symlink():
+                continue
+            if kind == "file":
+                path.write_text("before\n")
+            elif kind == "directory":
+                path.mkdir()
+            elif kind == "link":
+                path.symlink_to("before")
+        was = tree(service.etc)
+        files = [
+            {"path": name, "state": kind, "content": "after\n", "target": "after"}
+            for name, kind in zip(NAMES, wanted, strict=True)
+        ]
+        service.stage(*files, checks=REFUSE)
+        assert tree(service.etc) == was
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a link away")
+def test_link_of_another_account_is_not_followed(service):
+    """Or root would give away what it leads to."""
+    (service.etc / "elsewhere").mkdir()
+    (service.etc / "public").symlink_to("elsewhere")
+    os.lchown(service.etc / "public", 65534, 65534)
+    before = (service.etc / "elsewhere").stat()
+    result = service.stage({"path": "public", "state": "directory", "mode": "0700"})
+    assert "is a link that another account made" in result["msg"]
+    assert (service.etc / "elsewhere").stat().st_mode == before.st_mode
+
+
+def test_purged_patterns_remove_what_is_neither_named_nor_excluded(service):
+    for name in ("stock.conf", "ours.conf", "other.conf", "note.txt"):
+        (service.etc / name).write_text("before\n")
+    service.stage(
+        {"path": "ours.conf", "content": "after\n"},
+        purge=[str(service.etc / "*.conf")],
+        exclude=["*/other.*"],
+        checks=ACCEPT,
+    )
+    assert sorted(tree(service.etc)) == ["note.txt", "other.conf", "ours.conf"]
+
+
+def test_removal_that_was_interrupted_counts_as_changed(service):
+    (service.etc / "stock.conf").write_text("stock\n")
+    options = {"purge": [str(service.etc / "*.conf")], "exclude": ["*/other-*"]}
+    service.stage({"path": "other-a.conf"})
+    assert service.stage(**options)["changed_paths"] == [str(service.etc / "stock.conf")]
+    assert service.stage(**options)["changed_paths"] == [str(service.etc / "stock.conf")]
+
+
+def test_failed_check_rolls_back_what_other_tasks_staged_before(service, systemctl):
+    """The run ends here, so nobody would activate it, until some day a service happens to start anew."""
+    service.stage({"path": "a.conf", "content": "a\n"})
+    service.stage({"path": "other.conf"}, name="other")
+    assert service.stage({"path": "b.conf"}, checks=REFUSE)["failed"]
+    assert tree(service.etc) == {}
+    assert list(service.journal.parent.iterdir()) == []
+    assert not systemctl.exists()
+
+
+def test_failed_check_leaves_what_another_site_has_staged(service):
+    """Its run was interrupted, and it may be what is wrong: the message says so."""
+    service.stage({"path": "a.conf", "content": "a\n"}, site="a")
+    before = tree(service.etc)
+    result = service.stage({"path": "b.conf"}, site="b", checks=REFUSE)
+    assert "What is staged for a was checked, too" in result["msg"]
+    assert tree(service.etc) == before
+    assert service.stage({"path": "a.conf", "content": "a\n"}, site="a")["changed"]
+
+
+def test_file_that_another_site_has_staged_counts_as_changed(service):
+    """Both need it, and the service does not run with it yet."""
+    shared = {"path": "shared.conf"}
+    service.stage(shared, site="a")
+    assert service.stage(shared, site="b")["changed_paths"] == [str(service.etc / "shared.conf")]
+
+
+def test_unit_that_does_not_run_or_is_not_enabled_counts_as_changed(service, systemctl):
+    path = systemctl.with_name("bin") / "systemctl"
+    units = {"units": ["web.socket", "other.service"]}
+    file = {"path": "a.conf"}
+    service.stage(file)
+    service.activate()
+    assert not service.stage(file, **units)["changed"]
+    for verb in ("is-active", "is-enabled"):
+        path.write_text(f'#!/bin/sh\ncase "$*" in *{verb}*web.socket) false ;; esac\n')
+        for check_mode in (True, False):
+            result = service.stage(file, **units, check_mode=check_mode)
+            assert result["changed"]
+            assert result["changed_paths"] == []
+            assert result["stopped_units"] == ["web.socket"]
+
+
+SITE = {"name": "service", "site": "site"}
+NOTHING = {"purge": ["/nowhere/*"]}
+LINK = {"path": "/nowhere/a", "state": "link"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (SITE, "one of the following is required: files, purge"),
+        (SITE | {"exclude": ["*"], "files": []}, "missing parameter(s) required by 'exclude': purge"),
+        (SITE | NOTHING | {"unit": "web.service"}, "Unsupported parameters"),
+        (SITE | {"files": [LINK]}, "all of the following are missing: target"),
+        (SITE | {"files": [LINK | {"target": "b", "content": "", "secret": ""}]}, "parameters are mutually exclusive"),
+        (NOTHING, "missing required arguments: name, site"),
+        (SITE | NOTHING | {"site": None}, 'site is "". Write a name without a slash.'),
+        (SITE | NOTHING | {"name": "a/b"}, 'name is "a/b". Write a name without a slash.'),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(run_module, options, said):
+    assert said in run_module(staged_files, **options)["msg"]
+
+
+@pytest.mark.parametrize("options", [{"purge": ["*"]}, {"files": [OWNER | {"path": "a", "state": "absent"}]}])
+def test_path_that_depends_on_the_working_directory_is_refused(service, monkeypatch, options):
+    (service.etc / "a").write_text("")
+    monkeypatch.chdir(service.etc)
+    assert "Write an absolute path." in service.stage(**options)["msg"]
+    assert (service.etc / "a").exists()
