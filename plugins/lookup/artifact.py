@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: campus.flask_sso contributors
 description:
   - A run leaves files on the controller, such as the private authority and the metadata that a host is registered with.
-  - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts) names.
+  - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts)
+    names.
 options:
   _terms:
     description: Paths below that directory.
