@@ -33,8 +33,8 @@ options:
     type: list
     elements: str
     default: []
-  required:
-    description: A path below the directory that must not be left out.
+  requirements:
+    description: The file with pip's requirements, below the directory. It must not be left out.
     type: str
     default: ""
   sha256:
@@ -60,6 +60,12 @@ sha256:
   description: Checksum of the source.
   returned: always
   type: str
+requirements_sha256:
+  description:
+    - Checksum of what pip reads, the file in O(requirements) and those that it names. Where pip installs something from
+      the directory itself, that is the whole of it, and the checksum the source's.
+  returned: success
+  type: str
 excluded:
   description:
     - What was left out, apart from Python's bytecode, as paths below the directory. A directory has a slash at its
@@ -71,6 +77,7 @@ excluded:
 
 import hashlib
 import os
+import re
 import stat
 import tarfile
 from contextlib import nullcontext
@@ -98,6 +105,14 @@ EDITORS = [".#*", "#*#", "*~", ".*.sw[a-p]", "*.swp"]
 SECRETS = [".env", ".env.*", ".envrc"]
 # Any of them makes a directory a Python environment.
 ENVIRONMENT = ["pyvenv.cfg", "conda-meta", "bin/activate", "bin/python", "Scripts/activate"]
+
+# In a file of requirements: what names another one, and what pip installs from the directory instead of an index.
+NESTED = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]*(?![ =]|https?:)(.+)")
+LOCAL = re.compile(
+    r"""(-e|--editable)\b | (-f|--find-links)[ =]*(?![ =]|https?:) | (?!-).*\bfile:
+    | \. | (?!-|https?:)[^ ;\[]*(/|\.(whl|zip|tar|tgz))""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 MODIFIED = 946684800  # the year 2000: wheels that pip builds from the files cannot hold times before 1980
@@ -133,13 +148,13 @@ class Source:
 
     :param str directory: The directory.
     :param list exclude: Shell patterns of what is left out besides the usual.
-    :param str required: A path below the directory that must not be left out; empty if there is none.
+    :param str requirements: The file with pip's requirements, below the directory; empty if there is none.
     """
 
-    def __init__(self, directory, exclude, required):
+    def __init__(self, directory, exclude, requirements):
         self.root = os.path.realpath(directory)
         self.patterns = BYTECODE + TOOLS + EDITORS + SECRETS + [os.path.normpath(pattern) for pattern in exclude]
-        self.required = os.path.normpath(required) if required else ""
+        self.requirements = os.path.normpath(requirements) if requirements else ""
         self.excluded = []
 
     def _full(self, path):
@@ -225,9 +240,9 @@ class Source:
                 f"{self.root} is a virtual environment itself, as its pyvenv.cfg says."
                 " Make the environment in a directory of its own."
             )
-        if self.required and self._is_left_out(self.required):
+        if self.requirements and self._is_left_out(self.requirements):
             raise SourceError(
-                f"{self._full(self.required)} is left out, but needed. Name another file, or keep this one."
+                f"{self._full(self.requirements)} is left out, but needed. Name another file, or keep this one."
             )
         # As a stream: neither a large file nor the archive is in memory.
         options = {"format": tarfile.GNU_FORMAT, "encoding": "utf-8", "errors": "surrogateescape"}
@@ -247,6 +262,27 @@ class Source:
                     member.type, member.mode = tarfile.DIRTYPE, 0o755
                     archive.addfile(member)
 
+    def requirements_sha256(self):
+        """Return the checksum of the files that pip reads, or nothing where it reads more of the directory."""
+        digest, pending, seen = hashlib.sha256(), [self.requirements] if self.requirements else [], set()
+        while pending:
+            path = pending.pop(0)
+            if path in seen:
+                continue
+            seen.add(path)
+            if path.startswith("..") or self._is_left_out(path) or not os.path.isfile(self._full(path)):
+                return None
+            with open(self._full(path), "rb") as stream:
+                content = stream.read()
+            digest.update(b"%d %s" % (len(content), content))
+            for line in re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace")).splitlines():
+                said = re.sub(r"(^|\s)#.*", "", line).strip()
+                if nested := NESTED.match(said):
+                    pending.append(os.path.normpath(os.path.join(os.path.dirname(path), nested[1])))
+                elif LOCAL.match(said):
+                    return None
+        return digest.hexdigest()
+
 
 def printable(text):
     """Return a text in which bytes that are not UTF-8, as names may have them, can be shown.
@@ -263,13 +299,13 @@ def main():
             "path": {"type": "path", "required": True},
             "dest": {"type": "path"},
             "exclude": {"type": "list", "elements": "str", "default": []},
-            "required": {"type": "str", "default": ""},
+            "requirements": {"type": "str", "default": ""},
             "sha256": {"type": "str"},
         },
         supports_check_mode=True,
     )
     path, dest = module.params["path"], module.params["dest"]
-    source = Source(path, module.params["exclude"], module.params["required"])
+    source = Source(path, module.params["exclude"], module.params["requirements"])
     try:
         with open(dest, "wb") if dest and not module.check_mode else nullcontext() as stream:
             output = Output(stream)
@@ -286,7 +322,12 @@ def main():
     sha256 = output.sha256.hexdigest()
     if module.params["sha256"] not in (None, sha256):
         module.fail_json(msg=f"The source in {path} was changed since this run began. Run again when it is at rest.")
-    module.exit_json(changed=False, sha256=sha256, excluded=[printable(path) for path in source.excluded[:100]])
+    module.exit_json(
+        changed=False,
+        sha256=sha256,
+        requirements_sha256=source.requirements_sha256() or sha256,
+        excluded=[printable(path) for path in source.excluded[:100]],
+    )
 
 
 if __name__ == "__main__":

@@ -107,12 +107,12 @@ def test_what_is_left_out_is_said_by_its_topmost_path(run_module, source):
     assert sorted(excluded) == [".env", "caf\\xe9~", "env/", "pages/.env.production"]
 
 
-@pytest.mark.parametrize("required", ["env/requirements.txt", "./env/requirements.txt", ".env"])
-def test_required_file_must_not_be_left_out(run_module, source, required):
+@pytest.mark.parametrize("requirements", ["env/requirements.txt", "./env/requirements.txt", ".env"])
+def test_required_file_must_not_be_left_out(run_module, source, requirements):
     (source / "env").mkdir()
-    result = run_module(source_archive, path=str(source), exclude=["env"], required=required)
+    result = run_module(source_archive, path=str(source), exclude=["env"], requirements=requirements)
     assert "is left out, but needed" in result["msg"]
-    assert "failed" not in run_module(source_archive, path=str(source), required="pages/requirements.txt")
+    assert "failed" not in run_module(source_archive, path=str(source), requirements="pages/requirements.txt")
 
 
 def test_names_contents_and_executable_bits_count(source, checksum):
@@ -315,3 +315,73 @@ def test_source_that_cannot_be_read_is_refused(run_module, tmp_path):
     result = run_module(source_archive, path=str(tmp_path / "none"))
     assert result["failed"]
     assert str(tmp_path / "none") in result["msg"]
+
+
+@pytest.fixture
+def requirements_checksum(run_module, source) -> Callable[[str], tuple[str, str]]:
+    """Write the requirements; return their checksum and that of the source."""
+
+    def written(text: str) -> tuple[str, str]:
+        (source / "requirements.txt").write_text(text)
+        result = run_module(source_archive, path=str(source), requirements="requirements.txt")
+        return result["requirements_sha256"], result["sha256"]
+
+    return written
+
+
+PINNED = "flask==3.1.2 --hash=sha256:ab \\\n    --hash=sha256:cd  # see docs/file: x\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PINNED,
+        "-r pages/more.txt\n",
+        "--constraint=pages/more.txt\n",
+        "--index-url https://index.example.org/simple/\n",
+        "-f https://wheels.example.org/\n",
+        "thing @ https://example.org/thing-1.0-py3-none-any.whl\n",
+        "https://example.org/thing-1.0.tar.gz\n",
+        "thing[more,less]==1.0 ; python_version < '4/2'\n",
+    ],
+)
+def test_requirements_from_an_index_depend_on_their_own_files_alone(source, requirements_checksum, text):
+    (source / "pages/more.txt").write_text(PINNED)
+    before, whole = requirements_checksum(text)
+    (source / "app.py").write_text("application = 1\n")
+    after, _ = requirements_checksum(text)
+    assert (after == before, before == whole) == (True, False)
+    assert requirements_checksum(text + "more==1.0\n")[0] != before
+    (source / "pages/more.txt").write_text("other==1.0\n")
+    assert (requirements_checksum(text)[0] != before) == ("more.txt" in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-e .\n",
+        "--editable=./pages\n",
+        ".\n",
+        "./pages\n",
+        "pages/thing\n",
+        "thing @ file:pages\n",
+        "file:pages\n",
+        "thing-1.0-py3-none-any.whl\n",
+        "-f pages\n",
+        "--find-links=pages\n",
+        "-r pages/nowhere.txt\n",
+        "-r ../elsewhere.txt\n",
+        "-r pages/more.txt\n",
+    ],
+)
+def test_requirements_from_the_source_depend_on_all_of_it(source, requirements_checksum, text):
+    """Also where pip will say that a file is missing."""
+    (source / "pages/more.txt").write_text("-e .\n")
+    found, whole = requirements_checksum(text)
+    assert found == whole
+
+
+def test_requirements_that_name_each_other_come_to_an_end(source, requirements_checksum):
+    (source / "pages/more.txt").write_text("-r ../requirements.txt\n")
+    found, whole = requirements_checksum("-r pages/more.txt\n")
+    assert found != whole
