@@ -51,6 +51,7 @@ lint: tools ## check style, types of variables and drift of the documentation
 	ruff check .
 	ruff format --check .
 	python tools/role_docs.py --check
+	antsibull-docs lint-collection-docs --plugin-docs .
 	ansible-lint --strict --offline
 
 unit: tools ## test the application and the modules without a host

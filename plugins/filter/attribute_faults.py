@@ -10,7 +10,7 @@ short_description: Find what would silently go wrong with a list of attributes
 version_added: 0.1.0
 author: campus.flask_sso contributors
 description:
-  - Reads a list of attributes as O(shibboleth_sp_attributes) of the role shibboleth_sp has it.
+  - Reads a list of attributes as O(campus.flask_sso.shibboleth_sp#role:main:shibboleth_sp_attributes) has it.
   - Ids become variables of httpd, and headers for an HTTP server. Ids that are taken there, or look the same there, are
     faults, and so are entries that contradict each other.
 options:
