@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: attribute_faults
 short_description: Find what would silently go wrong with a list of attributes
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads a list of attributes as O(campus.flask_sso.shibboleth_sp#role:main:shibboleth_sp_attributes) has it.
   - Ids become variables of httpd, and headers for an HTTP server. Ids that are taken there, or look the same there, are

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: authority_faults
 short_description: Find why a server would refuse everybody whose certificate an authority issued
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads a file with authorities, and one with their certificate revocation lists (CRL), as httpd and OpenSSL do.
   - A server that looks at the lists for the whole chain needs one in force for each authority. Without it, it refuses
@@ -22,7 +22,7 @@ options:
     description: PEM file on the controller with their lists. Empty, nobody looks at lists.
     type: path
     default: ""
-requirements: [cryptography]
+requirements: [cryptography >= 42.0]
 """
 
 EXAMPLES = r"""
@@ -39,17 +39,21 @@ _value:
 """
 
 import re
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_certificates
-from cryptography import x509
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_certificates
+
+with suppress(ImportError):  # needs_cryptography says so
+    from cryptography import x509
 
 LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
 
 
+@needs_cryptography
 def authority_faults(authorities: str, lists: str = "") -> list[str]:
     """Find why a server would refuse everybody whose certificate an authority issued.
 

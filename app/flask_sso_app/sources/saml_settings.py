@@ -109,8 +109,8 @@ def load(app: Flask) -> ServiceProvider:
     setting = check(app)
     kinds = ["", "encryption_"] if setting["encryption_certificate"] or setting["encryption_key"] else [""]
     pairs = [key_pair(setting, kind) for kind in kinds]
-    (certificate, key), (for_encryption, _) = pairs[0], pairs[-1]
-    keys = tuple(one for _, one in reversed(pairs))
+    (certificate, key), for_encryption = pairs[0], pairs[-1][0]
+    keys = tuple(pair[1] for pair in reversed(pairs))
     address = setting["site"]
     sp = {
         "entityId": plain(setting["entity_id"]),
