@@ -21,7 +21,7 @@ from flask_sso_app.settings import ATTRIBUTES, SettingsError, read_credential
 EXTENSION = "flask_sso_directory"
 
 #: What the setting ``LDAP`` may hold, and what it need not.
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "uri": "",
     "base": "",
     "bind_dn": "",

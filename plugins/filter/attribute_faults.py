@@ -63,7 +63,8 @@ def attribute_faults(attributes: list[dict[str, Any]], identifiers: list[str] | 
     """
     if not attributes:
         return ["has no attributes. Add at least the one that says who a user is."]
-    alike, entries = defaultdict(dict), defaultdict(list)
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in attributes:
         alike[spelling(one["id"])][one["id"]] = None
         entries[one["id"]].append(one)

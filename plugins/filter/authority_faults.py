@@ -42,7 +42,7 @@ import re
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_certificates
@@ -102,15 +102,17 @@ def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocati
     :param lists: The lists of all authorities.
     """
     who, now = authority.subject.rfc4514_string(), datetime.now(timezone.utc)
-    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(authority.public_key())]
+    key: Any = authority.public_key()  # of a kind that signs, as its owner issues certificates
+    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(key)]
     if not own:
         return f"has no list of {who}."
     begun = [one for one in own if one.last_update_utc <= now]
     if not begun:
         return f"the list of {who} begins on {own[0].last_update_utc:%Y-%m-%d %H:%M} UTC."
-    if any(one.next_update_utc is None or now < one.next_update_utc for one in begun):
+    ends = [one.next_update_utc for one in begun if one.next_update_utc]
+    if len(ends) < len(begun) or now < max(ends):
         return ""
-    return f"the list of {who} ended on {max(one.next_update_utc for one in begun):%Y-%m-%d %H:%M} UTC."
+    return f"the list of {who} ended on {max(ends):%Y-%m-%d %H:%M} UTC."
 
 
 class FilterModule:

@@ -147,7 +147,7 @@ except ImportError:
     etree = None
     MISSING = traceback.format_exc()
 else:
-    MISSING = None
+    MISSING = ""
 
 #: The oldest libraries that it works with: signxml takes a certificate object since 5.1, and itself needs the others.
 OLDEST = {"lxml": "5.2.1", "signxml": "5.1", "cryptography": "45.0"}
