@@ -15,9 +15,12 @@ ROOT = Path(__file__).parents[2]
 DEVELOPMENT = [
     ".",
     "Makefile",
+    "REUSE.toml",
     "ansible.cfg",
     "app/tests",
     "benchmarks",
+    "changelogs/config.yaml",
+    "changelogs/fragments",
     "galaxy.yml",
     "inventories/bench",
     "molecule",
