@@ -6,6 +6,7 @@ SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
 SLOW := swap metadata_trust client_certificates certificates refusals real_applications reuse servers key_rotation
+SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -46,11 +47,19 @@ test-%: tools ## run one scenario from nothing
 	molecule/shared/lane molecule test --scenario-name $*
 	+@printf '%(%H:%M:%S)T  scenario %s passed\n' -1 $*
 
-lint: tools ## check style, types of variables and drift of the documentation
+lint: tools ## check style, types, spelling, licenses, and drift and links of the documentation
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
+	mypy
+	shellcheck $(SCRIPTS)
+	codespell
+	REUSE_ENCODING_MODULE=charset_normalizer reuse lint --lines
 	python tools/role_docs.py --check
+	python tools/links.py
+	python tools/boundaries.py
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs .
 	ansible-lint --strict --offline
 
 unit: tools ## test the application and the modules without a host
@@ -66,7 +75,7 @@ down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
 
 clean: ## remove the tools and everything that runs left behind
-	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts*
+	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts* .mypy_cache
 
 tools: $(VENV)/complete
 

@@ -6,6 +6,9 @@
 Without arguments, write the tables of every README, and in docs/variables.md that of the variables that roles share.
 With --check, write nothing and fail where they differ. Either way, fail where an argument specification, the role's
 defaults and its entry points disagree.
+
+A template is the default of options that are a str, path or raw. An option of another type has its template in the
+defaults alone, and says it in words: antsibull-docs and ansible-doc take no template for a number.
 """
 
 from __future__ import annotations
@@ -20,6 +23,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- begin: made from meta/argument_specs.yml by tools/role_docs.py -->", "<!-- end -->"
+
+SHARED = re.compile(r"\bflask_sso_[a-z]\w*")
+#: The option that describes a variable of several options, where they say different things about it.
+DESCRIBED_BY = {
+    "flask_sso_path_prefix": "flask_app_path_prefix",
+    "flask_sso_server_name": "apache_ssl_server_name",
+    "flask_sso_site": "apache_ssl_site",
+    "flask_sso_support_contact": "saml_sp_support_contact",
+    "flask_sso_uwsgi_version": "flask_app_uwsgi_version",
+}
 
 
 def load(path: Path) -> dict:
@@ -45,6 +58,15 @@ def calls() -> tuple[set[str], list[str]]:
     return names, wrong
 
 
+def is_worded(kind: str, default: object) -> bool:
+    """Tell whether an option's default is said in words, as it is a template that is not of the option's type.
+
+    :param kind: Type of the option.
+    :param default: What the role's defaults have for it.
+    """
+    return isinstance(default, str) and "{{" in default and kind not in ("path", "raw", "str")
+
+
 def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
     """Compare an argument specification with the role's entry points and defaults.
 
@@ -64,9 +86,14 @@ def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
     if sorted(defaults) == sorted(optional) and list(defaults) != optional:
         wrong.append("defaults/main.yml has another order than meta/argument_specs.yml")
     for entry, spec in specs.items():
+        wrong += [
+            f"entry point {entry} has no {key}" for key in sorted({"short_description", "description"} - set(spec))
+        ]
         for name, option in spec["options"].items():
             wrong += [f"{name} has no {key} in {entry}" for key in ("type", "description") if key not in option]
             given, default = json.dumps(option.get("default")), json.dumps(defaults.get(name))
+            if is_worded(option.get("type"), defaults.get(name)):
+                default = "null"
             if name in defaults and given != default:
                 wrong.append(f"{name} is {default} in the defaults and {given} in the specification of {entry}")
     return [f"{role.name}: {sentence}" for sentence in wrong]
@@ -75,70 +102,121 @@ def disagreements(role: Path, specs: dict, called: set[str]) -> list[str]:
 def table(*lines: tuple[str, ...]) -> str:
     """Write a Markdown table.
 
-    :param lines: Its lines, the heading first; cells may hold Ansible's markup.
+    :param lines: Its lines, the heading first; cells may hold Ansible's markup and line breaks.
     :returns: The table.
     """
     head, *body = lines
-    cells = [[re.sub(r"\b[CV]\((.*?)\)", r"`\1`", text).replace("|", r"\|") for text in line] for line in body]
+    cells = [[cell(text) for text in line] for line in body]
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *cells])
 
 
-def variables(options: dict, parent: str = "") -> list[tuple[str, ...]]:
+def cell(text: str) -> str:
+    """Write what a cell of a table holds: on one line, and without Ansible's markup.
+
+    :param text: Markdown with Ansible's markup.
+    :returns: Markdown.
+    """
+    return re.sub(r"\b[CV]\((.*?)\)", r"`\1`", " ".join(text.split())).replace("|", r"\|")
+
+
+def prose(description: str | list[str]) -> str:
+    """Join what ansible-doc shows as paragraphs.
+
+    :param description: The description of an option.
+    :returns: It as one string.
+    """
+    return description if isinstance(description, str) else " ".join(description)
+
+
+def variables(options: dict, defaults: dict, parent: str = "") -> list[tuple[str, ...]]:
     """Describe options, each followed by its suboptions.
 
     :param options: Options of an argument specification.
+    :param defaults: What they are by default; suboptions say that themselves.
     :param parent: What stands before their names.
     :returns: Lines of a table.
     """
     lines = []
     for name, option in options.items():
         kind = f"{option['type']} of {option['elements']}" if "elements" in option else option["type"]
-        default = option.get("default")
-        text = default if default and isinstance(default, str) else json.dumps(default)
+        default = defaults.get(name, option.get("default"))
+        text = default.strip() if default and isinstance(default, str) else json.dumps(default)
         shown = "required" if option.get("required") else f"`{text}`"
-        lines.append((f"`{parent}{name}`", kind, shown, option["description"]))
-        lines += variables(option.get("options", {}), f"{parent}{name}[].")
+        lines.append((f"`{parent}{name}`", kind, shown, prose(option["description"])))
+        suffix = "[]." if option["type"] == "list" else "."
+        lines += variables(option.get("options", {}), {}, f"{parent}{name}{suffix}")
     return lines
 
 
-def reference(specs: dict) -> str:
+def reference(specs: dict, defaults: dict) -> str:
     """Write the generated part of a README.
 
     :param specs: Entry points of a role with their specifications.
+    :param defaults: The role's defaults.
     :returns: Markdown, between its markers.
     """
     options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
     entries = []
     for entry, spec in specs.items():
-        absent = [name for name in options if name not in spec["options"]]
-        reads = "all" if not absent else "all but " if len(absent) < len(spec["options"]) else ""
-        named = absent if reads else list(spec["options"])
-        reads += ", ".join(f"`{name}`" for name in named) if spec["options"] else "none"
-        entries.append((f"`{entry}`", f"{spec['short_description']}.", reads))
+        entries.append((f"`{entry}`", f"{spec['short_description']}.", which(spec["options"], options)))
     parts = ["## Entry points", table(("Entry point", "What it does", "Variables"), *entries)]
     if options:
-        parts += ["## Variables", table(("Variable", "Type", "Default", "Meaning"), *variables(options))]
+        heading = ("Variable", "Type", "Default", "Meaning")
+        parts += ["## Variables", table(heading, *variables(options, defaults))]
     return "\n\n".join([BEGIN, *parts, END])
 
 
-def shared(roles: dict[Path, dict]) -> str:
-    """Write the table of variables that are the default of roles' own.
+def which(read: dict, options: dict) -> str:
+    """Say which variables an entry point reads, in the shorter of two ways.
+
+    :param read: Options of the entry point.
+    :param options: Options of all entry points.
+    :returns: Markdown.
+    """
+    absent = [name for name in options if name not in read]
+    if not read:
+        return "none"
+    if not absent:
+        return "all"
+    named = ", ".join(f"`{name}`" for name in (absent if len(absent) < len(read) else read))
+    return f"all but {named}" if len(absent) < len(read) else named
+
+
+def shared(roles: dict[Path, dict], text: str) -> tuple[str, list[str]]:
+    """Write the table of variables that are, or are part of, the default of roles' own.
 
     :param roles: Entry points of each role with their specifications.
-    :returns: Markdown, between its markers.
+    :param text: The page; what its hand-written part describes is not described again.
+    :returns: Markdown, between its markers; and what is wrong, one sentence each.
     """
     found: dict[str, dict[str, str]] = {}
+    links = {}
     for role, specs in roles.items():
         options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
         for name, default in load(role / "defaults/main.yml").items():
-            if only := re.match(r"\{\{ (flask_sso_\w+) \| default\(.*\) \}\}$", str(default)):
-                link = f"[`{name}`](../roles/{role.name}/README.md)"
-                found.setdefault(only[1], {})[link] = options[name]["description"]
-    lines = []
-    for variable, links in sorted(found.items()):
-        namesake = next((link for link in links if variable.removeprefix("flask_sso") + "`" in link), next(iter(links)))
-        lines.append((f"`{variable}`", ", ".join(links), links[namesake]))
-    return "\n\n".join([BEGIN, table(("Variable", "Default of", "Meaning"), *lines), END])
+            links[name] = f"[`{name}`](../roles/{role.name}/README.md)"
+            for variable in SHARED.findall(json.dumps(default)):
+                found.setdefault(variable, {})[name] = prose(options[name]["description"])
+    lines, wrong = [], []
+    by_hand = text.partition(BEGIN)[0]
+    for variable, users in sorted(found.items()):
+        home = DESCRIBED_BY.get(variable)
+        if f"\n| `{variable}` |" in by_hand:
+            meaning = "See above."
+        elif home in users or len(set(users.values())) == 1:
+            meaning = users.get(home, next(iter(users.values())))
+        else:
+            meaning = ""
+            wrong.append(
+                f"{variable} is described by {', '.join(users)}; name one in DESCRIBED_BY (tools/role_docs.py)"
+            )
+        lines.append((f"`{variable}`", ", ".join(links[name] for name in users), meaning))
+    wrong += [
+        f"DESCRIBED_BY (tools/role_docs.py) names {home}, whose default has no {variable}"
+        for variable, home in DESCRIBED_BY.items()
+        if home not in found.get(variable, {})
+    ]
+    return "\n\n".join([BEGIN, table(("Variable", "Default of", "Meaning"), *lines), END]), wrong
 
 
 def rewritten(path: Path, fresh: str, check: bool) -> list[str]:
@@ -179,8 +257,10 @@ def main() -> int:
     wrong += [sentence for role, specs in roles.items() for sentence in disagreements(role, specs, called)]
     if not wrong:
         for role, specs in roles.items():
-            wrong += rewritten(role / "README.md", reference(specs), check)
-        wrong += rewritten(ROOT / "docs/variables.md", shared(roles), check)
+            wrong += rewritten(role / "README.md", reference(specs, load(role / "defaults/main.yml")), check)
+        page = ROOT / "docs/variables.md"
+        fresh, faults = shared(roles, page.read_text("utf-8"))
+        wrong += faults or rewritten(page, fresh, check)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return 1 if wrong else 0
 

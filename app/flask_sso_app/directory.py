@@ -21,7 +21,7 @@ from flask_sso_app.settings import ATTRIBUTES, SettingsError, read_credential
 EXTENSION = "flask_sso_directory"
 
 #: What the setting ``LDAP`` may hold, and what it need not.
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "uri": "",
     "base": "",
     "bind_dn": "",
@@ -176,7 +176,7 @@ def check(given: object) -> dict[str, Any]:
         raise SettingsError(
             "FLASK_SSO_LDAP: attributes is an object with the key identifier and, if wanted, name, email, groups."
         )
-    if type(seconds) is not int or seconds < 1:
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
         raise SettingsError(f"FLASK_SSO_LDAP: cache_seconds is {seconds!r}; write a whole number of at least 1.")
     return settings
 
@@ -184,7 +184,7 @@ def check(given: object) -> dict[str, Any]:
 def placeholders(template: str) -> set[str]:
     """Return the placeholders in a filter; none if its braces are wrong."""
     try:
-        return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        return {part[1] for part in Formatter().parse(template) if part[1] is not None}
     except ValueError:
         return set()
 

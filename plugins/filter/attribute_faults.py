@@ -8,9 +8,9 @@ DOCUMENTATION = r"""
 name: attribute_faults
 short_description: Find what would silently go wrong with a list of attributes
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Reads a list of attributes as O(saml_sp_attributes) of the role shibboleth_sp has it.
+  - Reads a list of attributes as O(campus.flask_sso.saml_sp#role:description:saml_sp_attributes) has it.
   - Ids become variables of httpd, and headers for an HTTP server. Ids that are taken there, or look the same there, are
     faults, and so are entries that contradict each other.
 options:
@@ -63,7 +63,8 @@ def attribute_faults(attributes: list[dict[str, Any]], identifiers: list[str] | 
     """
     if not attributes:
         return ["has no attributes. Add at least the one that says who a user is."]
-    alike, entries = defaultdict(dict), defaultdict(list)
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in attributes:
         alike[spelling(one["id"])][one["id"]] = None
         entries[one["id"]].append(one)

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: authority_faults
 short_description: Find why a server would refuse everybody whose certificate an authority issued
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads a file with authorities, and one with their certificate revocation lists (CRL), as httpd and OpenSSL do.
   - A server that looks at the lists for the whole chain needs one in force for each authority. Without it, it refuses
@@ -22,7 +22,7 @@ options:
     description: PEM file on the controller with their lists. Empty, nobody looks at lists.
     type: path
     default: ""
-requirements: [cryptography]
+requirements: [cryptography >= 42.0]
 """
 
 EXAMPLES = r"""
@@ -39,17 +39,21 @@ _value:
 """
 
 import re
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_certificates
-from cryptography import x509
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_certificates
+
+with suppress(ImportError):  # needs_cryptography says so
+    from cryptography import x509
 
 LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
 
 
+@needs_cryptography
 def authority_faults(authorities: str, lists: str = "") -> list[str]:
     """Find why a server would refuse everybody whose certificate an authority issued.
 
@@ -98,15 +102,17 @@ def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocati
     :param lists: The lists of all authorities.
     """
     who, now = authority.subject.rfc4514_string(), datetime.now(timezone.utc)
-    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(authority.public_key())]
+    key: Any = authority.public_key()  # of a kind that signs, as its owner issues certificates
+    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(key)]
     if not own:
         return f"has no list of {who}."
     begun = [one for one in own if one.last_update_utc <= now]
     if not begun:
         return f"the list of {who} begins on {own[0].last_update_utc:%Y-%m-%d %H:%M} UTC."
-    if any(one.next_update_utc is None or now < one.next_update_utc for one in begun):
+    ends = [one.next_update_utc for one in begun if one.next_update_utc]
+    if len(ends) < len(begun) or now < max(ends):
         return ""
-    return f"the list of {who} ended on {max(one.next_update_utc for one in begun):%Y-%m-%d %H:%M} UTC."
+    return f"the list of {who} ended on {max(ends):%Y-%m-%d %H:%M} UTC."
 
 
 class FilterModule:

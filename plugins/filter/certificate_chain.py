@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: certificate_chain
 short_description: Make the chain that a server sends out of whatever an authority handed out
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads certificates as authorities hand them out, single or many in a file, as PEM, DER, PKCS#7 (C(.p7b)) or base64,
     in any order. The server's certificate is the one that belongs to the key.
@@ -37,7 +37,7 @@ options:
     description: Days before the end of a certificate from which on there is a warning.
     type: int
     default: 30
-requirements: [cryptography]
+requirements: [cryptography >= 42.0]
 """
 
 EXAMPLES = r"""
@@ -69,27 +69,33 @@ _value:
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from heapq import heappop, heappush
 from itertools import count, takewhile
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_certificates, read_private_key
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.hashes import MD5, SHA1
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import (
+    needs_cryptography,
+    read_certificates,
+    read_private_key,
+)
 
-CA_ISSUERS = AuthorityInformationAccessOID.CA_ISSUERS
+with suppress(ImportError):  # needs_cryptography says so
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.hazmat.primitives.hashes import MD5, SHA1
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+    from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
 RSA_BITS = 2048  # OpenSSL and browsers accept no fewer
-SERVER_PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 NAMED = 10  # certificates in a message
 
 
+@needs_cryptography
 def certificate_chain(
     files: list[str], key_file: str = "", public_key: str = "", names: list[str] | None = None, days: int = 30
 ) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: 
     number = count()  # so that a comparison never reaches the certificates
     ahead, seen, ends = [(0, float("-inf"), 0, next(number), [leaf])], set(), []
     while ahead:
-        useless, until, length, _, path = heappop(ahead)
+        useless, until, length, _number, path = heappop(ahead)
         last = path[-1]
         if last in seen:
             continue
@@ -187,7 +193,8 @@ def leaf_faults(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
     if not is_valid(leaf, now):
         yield f"{called(leaf)} is valid {term(leaf)}, which is not now. Give one that is valid."
     purposes = extension(leaf, x509.ExtendedKeyUsage)
-    if purposes and SERVER_PURPOSES.isdisjoint(purposes):
+    for_servers = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    if purposes and for_servers.isdisjoint(purposes):
         yield f"{called(leaf)} is not for servers, as its extendedKeyUsage has no serverAuth. Give one that is."
     usage = extension(leaf, x509.KeyUsage)
     if usage and not usage.digital_signature:
@@ -223,7 +230,9 @@ def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) 
     """Say that who issued a server's certificate is not there."""
     others = f" What is there does not belong to what issued the certificate: {listed(authorities)}."
     access = extension(leaf, x509.AuthorityInformationAccess) or []
-    places = [one.access_location.value for one in access if one.access_method == CA_ISSUERS]
+    places = [
+        one.access_location.value for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+    ]
     where = f", which is at {places[0]}" if places else ""
     return (
         f"{called(leaf)} was issued by {named(leaf.issuer)}, whose certificate is missing; who does not have it cannot"

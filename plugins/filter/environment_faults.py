@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: environment_faults
 short_description: Find environment variables that would not reach an application as they are written
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - systemd drops names and values that it does not accept; Python and the servers take some names as settings of
     theirs.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: environment_strings
 short_description: Turn a mapping into the environment variables of an application
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - An environment holds strings only. A string stays as it is, a date or time becomes ISO 8601, and anything else JSON.
 options:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: https_address
 short_description: Write the address of a site as its visitors type it
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description: Returns the address without a path. The port that browsers take by themselves is left out.
 positional: port
 options:

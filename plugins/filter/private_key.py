@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: private_key
 short_description: Bring a private key into the form that servers read
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads a key as PEM or DER, as PKCS#8 or an older form, also beside a certificate in the same file.
   - Returns the key alone, as PKCS#8 in PEM. Use it where the result is not shown.
@@ -17,7 +17,7 @@ options:
     description: File on the controller with the key, without a passphrase.
     type: path
     required: true
-requirements: [cryptography]
+requirements: [cryptography >= 42.0]
 """
 
 EXAMPLES = r"""
@@ -35,12 +35,16 @@ _value:
   type: str
 """
 
+from contextlib import suppress
 from typing import Callable
 
-from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_private_key
+
+with suppress(ImportError):  # needs_cryptography says so
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
+@needs_cryptography
 def private_key(path: str) -> str:
     """Bring a private key into the form that servers read.
 

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: artifact
 short_description: Name a path among what a run leaves on the controller
 version_added: 0.1.0
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - A run leaves files on the controller, such as the private authority and the metadata that a host is registered with.
   - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts)

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Make a service run with the files that were staged for it, or with those that it last ran with."""
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ description:
     runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
     rolled back, too, so that the unit has the files that it last ran with. The task fails with what the unit said.
   - Once the service runs, nothing of what was staged for it is rolled back any more, whichever site has staged it.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
   - campus.flask_sso.staging
   - campus.flask_sso.staging.files

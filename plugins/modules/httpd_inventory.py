@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Say what an httpd serves besides the sites of this collection, and who set it up."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ version_added: 0.1.0
 description:
   - Reads the configuration files as httpd does, from O(root) on, with their includes and conditions.
   - Tells what a distribution's package left as it is from what somebody enabled or changed. Nothing is changed.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 options:
   root:
     description: The file that httpd reads first.

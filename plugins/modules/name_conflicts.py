@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Find what on a host already has the names that an application is about to take."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ description:
     nothing.
   - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
     a unit, if it names this collection; a directory, by what it holds or who owns it.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 options:
   name:
     description: Name of the application.

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ask this host for a page of a site that it serves, wherever the site's name leads."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ description:
     it does to its visitors, before its name leads here, and where each name has a certificate of its own.
   - Does not use proxies of the environment, follow redirections or validate the certificate.
   - Any answer is a success; use C(failed_when) with RV(status).
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 options:
   url:
     description: Address of the page, by the site's own name.

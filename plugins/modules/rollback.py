@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Roll back the files of a site that no service runs with yet."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ description:
     M(campus.flask_sso.activation) has made the service run with it since. It is for the C(rescue) of a playbook.
   - Files of other sites stay, also where they are for the same service. A run of another site that was interrupted is
     completed by that site's next run, or when the service is activated.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment: campus.flask_sso.staging
 attributes:
   check_mode:

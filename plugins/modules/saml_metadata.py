@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Refuse SAML metadata that a service provider could not, or must not, work with."""
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ description:
   - Ties the document to something trusted, by O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
     has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
   - Changes nothing. It needs lxml, signxml and cryptography where it runs, by custom on the controller.
-author: campus.flask_sso contributors
-requirements: [lxml, signxml, cryptography]
+author: campus.flask_sso contributors (!UNKNOWN)
+requirements: [lxml >= 5.2.1, signxml >= 5.1, cryptography >= 45.0]
 options:
   path:
     description: File with the document, where the module runs.
@@ -131,6 +132,7 @@ import traceback
 from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.campus.flask_sso.plugins.module_utils.libraries import library_faults
 from ansible_collections.campus.flask_sso.plugins.module_utils.metadata_form import fault, instant
 
 try:
@@ -144,7 +146,11 @@ try:
 except ImportError:
     etree = None
     MISSING = traceback.format_exc()
+else:
+    MISSING = ""
 
+#: The oldest libraries that it works with: signxml takes a certificate object since 5.1, and itself needs the others.
+OLDEST = {"lxml": "5.2.1", "signxml": "5.1", "cryptography": "45.0"}
 METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}"
 SIGNATURE_11 = "{http://www.w3.org/2009/xmldsig11#}"
@@ -563,6 +569,9 @@ def main():
         mutually_exclusive=[("path", "content_base64", "content")],
         supports_check_mode=True,
     )
+    faults = library_faults(**OLDEST)
+    if faults:
+        module.fail_json(msg=f"{faults}. Nothing was changed.")
     if etree is None:
         module.fail_json(msg=missing_required_lib("lxml, signxml and cryptography"), exception=MISSING)
     try:

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Pack a source directory so that equal sources give equal archives."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ description:
   - Left out, at any depth, is what version control, editors and tools keep (such as C(.git), C(__pycache__),
     C(node_modules), swap and lock files), every Python environment, whatever its name, and files with the secrets of
     the place where they are (C(.env), C(.env.*), C(.envrc)).
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 options:
   path:
     description: The directory.

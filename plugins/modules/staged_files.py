@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Write a service's files together: all of them pass the service's own check, or none is changed."""
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ description:
     them, or M(campus.flask_sso.rollback) has restored it.
   - Files that an interrupted run has staged count as changed again. The next run notifies the handler, although the
     files themselves need no change.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
   - campus.flask_sso.staging
   - campus.flask_sso.staging.files

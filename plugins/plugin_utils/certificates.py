@@ -10,20 +10,49 @@ from base64 import b64decode
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
+from typing import Callable, TypeVar
 
 from ansible.errors import AnsibleFilterError
 from ansible.parsing.vault import AnsibleVaultError, VaultLib, VaultSecretsContext, is_encrypted
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs7
+from ansible_collections.campus.flask_sso.plugins.module_utils.libraries import library_faults
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs7
+
+    UNREADABLE: tuple[type[Exception], ...] = (ValueError, TypeError, UnsupportedAlgorithm)
+except ImportError:  # needs_cryptography says so
+    UNREADABLE = (ValueError, TypeError)
+
+Result = TypeVar("Result")
+
+CRYPTOGRAPHY = "42.0"  # the first that tells times with their zone
 
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)
 # As OpenSSL and Windows name them. Each may hold a certificate or PKCS#7, whatever the name says.
 LABELS = re.compile(r"(X\.?509 |TRUSTED )?CERTIFICATE|PKCS ?#?7( SIGNED DATA)?|CMS")
 PKCS12 = re.compile(rb"\x30(?:[\x80-\x84].{0,4}?|.)\x02\x01\x03\x30", re.DOTALL)
-UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+
+
+def needs_cryptography(judge: Callable[..., Result]) -> Callable[..., Result]:
+    """Have a filter say when the library cryptography is missing or too old.
+
+    :param judge: The filter, which works with certificates or keys.
+    :returns: It, behind that check.
+    """
+
+    @wraps(judge)
+    def checked(*args: object, **kwargs: object) -> Result:
+        faults = library_faults(cryptography=CRYPTOGRAPHY)
+        if faults:
+            raise AnsibleFilterError(faults)
+        return judge(*args, **kwargs)
+
+    return checked
 
 
 def read_certificates(path: str) -> list[x509.Certificate]:
@@ -42,7 +71,7 @@ def read_certificates(path: str) -> list[x509.Certificate]:
             raise AnsibleFilterError(f'"{path}" has a certificate that is broken. Copy the file again.') from None
         found = []
     if not found:
-        others = f', but "{", ".join(label for label, _ in blocks)}"' if blocks else ""
+        others = f', but "{", ".join(block[0] for block in blocks)}"' if blocks else ""
         raise AnsibleFilterError(f'"{path}" holds no certificate{others}. Give one as PEM, DER, PKCS#7 or base64.')
     return found
 

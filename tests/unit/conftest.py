@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-for place in (".collections", "app", "molecule/shared"):
+for place in (".collections", "app", "molecule/shared", "tools"):
     sys.path.insert(0, str(Path(__file__).parents[2] / place))
 
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, current_app
+from werkzeug.wrappers import Response
 
 from flask_sso_app.identity import Identity
 from flask_sso_app.settings import SettingsError

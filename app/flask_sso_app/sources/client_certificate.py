@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, current_app, g, redirect, render_template, url_for
+from flask import Flask, current_app, g, redirect, render_template, url_for
+from werkzeug.wrappers import Response
 
 from flask_sso_app import directory, login
 from flask_sso_app.identity import Identity, Session

@@ -109,8 +109,8 @@ def load(app: Flask) -> ServiceProvider:
     setting = check(app)
     kinds = ["", "encryption_"] if setting["encryption_certificate"] or setting["encryption_key"] else [""]
     pairs = [key_pair(setting, kind) for kind in kinds]
-    (certificate, key), (for_encryption, _) = pairs[0], pairs[-1]
-    keys = tuple(one for _, one in reversed(pairs))
+    (certificate, key), for_encryption = pairs[0], pairs[-1][0]
+    keys = tuple(pair[1] for pair in reversed(pairs))
     address = setting["site"]
     sp = {
         "entityId": plain(setting["entity_id"]),
@@ -223,16 +223,18 @@ def key_pair(setting: dict[str, Any], kind: str = "") -> tuple[str, str]:
     key = str(credential(f"saml_{name}") or setting[name])
     if not key:
         raise wrong(f"lacks {name}: give the path, or give the service the systemd credential 'saml_{name}'.")
-    texts = (
-        read(certificate, setting[certificate]).decode(errors="replace"),
-        read(name, key).decode(errors="replace"),
-    )
+    texts = read(certificate, setting[certificate]), read(name, key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(setting[certificate], key, lambda: "")
     except (OSError, ValueError) as error:
         raise wrong(f"has {certificate} and {name}, which cannot be used together: {error}.") from None
-    # A file may hold more, such as the certificate in words or a chain.
-    return tuple(re.search(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", text, re.DOTALL)[0] for text in texts)
+    return first_block(texts[0]), first_block(texts[1])
+
+
+def first_block(data: bytes) -> str:
+    """Return the first PEM block of a file, which may hold more, such as the certificate in words or a chain."""
+    found = re.search(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", data.decode(errors="replace"), re.DOTALL)
+    return found[0] if found else ""
 
 
 def entities(element: etree._Element) -> list[etree._Element]:
@@ -275,8 +277,9 @@ def expiry(role: etree._Element, path: str) -> float:
 
 def loads(certificate: str) -> bool:
     """Tell whether a certificate in Base64 can be read. One beside others that cannot is left out, as shibd does."""
+    pem = OneLogin_Saml2_Utils.format_cert(certificate)
     try:
-        xmlsec.Key.from_memory(OneLogin_Saml2_Utils.format_cert(certificate), xmlsec.KeyFormat.CERT_PEM, None)
+        xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatCertPem, None)
     except xmlsec.Error:
         return False
     return True

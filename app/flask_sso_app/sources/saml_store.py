@@ -125,7 +125,8 @@ class Store:
             self.swept = now()
             for table in TABLES.sorted_tables:
                 self.change(table.delete().where(table.c.expires <= now()))
-        if self.first(select(func.count()).select_from(WAITING))[0] >= MOST_WAITING:
+        waiting = self.first(select(func.count()).select_from(WAITING))
+        if waiting and waiting[0] >= MOST_WAITING:
             age = WAITING.c.expires
             oldest = self.first(select(age).order_by(age).offset(MOST_WAITING // 10).limit(1))
             if oldest:  # no other process was faster
@@ -167,7 +168,7 @@ class Store:
         found = self.first(select(SESSIONS.c.facts, SESSIONS.c.seen).where(row))
         if found and timeout and found.seen < now() - timeout // 10:  # not a write for each request
             self.change(SESSIONS.update().where(row).values(seen=now()))
-        return found and found.facts
+        return found.facts if found else None
 
     def end(self, key: str) -> dict[str, Any] | None:
         """End a session and return its facts."""

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Config, Flask, Response, current_app, g, url_for
+from flask import Config, Flask, current_app, g, url_for
 from flask_multipass import Multipass
+from werkzeug.wrappers import Response
 
 from flask_sso_app import login
 from flask_sso_app.identity import Identity, Session, parse_instant
