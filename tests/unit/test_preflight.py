@@ -137,7 +137,7 @@ def test_secret_is_in_no_message(preflight, secret):
 
 def test_secret_is_in_no_result_that_is_kept(preflight):
     shows = {"that": "{{ false }}", "otherwise": "secret is {{ secret }}."}
-    result = preflight(shows, options={"secrets": ["secret"], "collect": True}, **{"secret": "hunter2"})
+    result = preflight(shows, options={"secrets": ["secret"], "collect": True}, secret="hunter2")  # noqa: S106
     assert result["faults"] == ["secret is ********."]
 
 
