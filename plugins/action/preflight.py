@@ -7,15 +7,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ROLES = Path(__file__).parents[2] / "roles"
 #: Variables that hold everything; whoever reads one of them does not read all that is in it.
 WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
+#: Stands for a value that there is not yet.
+UNKNOWN = object()
 
 
 @dataclass
@@ -33,10 +38,7 @@ class Outcome:
 class ActionModule(ActionBase):
     """What Ansible loads."""
 
-    TRANSFERS_FILES = False
     _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Evaluate the checks.
@@ -52,16 +54,19 @@ class ActionModule(ActionBase):
                 "checks": {"type": "str"},
                 "collect": {"type": "bool", "default": False},
                 "collected": {"type": "list", "elements": "str", "default": []},
+                "roles": {"type": "list", "elements": "str", "default": []},
                 "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
             }
         )
         collected = [
             fault for name in options["collected"] for fault in self._value(variables.get(name, {})).get("faults", [])
         ]
+        collected += [fault for role in options["roles"] for fault in self._argument_faults(role, variables)]
         outcomes = [self._evaluate(check) for check in self._checks(options["checks"], variables)]
         known = " ".join([*collected, *(fault for outcome in outcomes for fault in outcome.faults)])
         faults = [*collected, *(fault for outcome in outcomes for fault in lines(outcome, known, variables))]
-        hidden = {text for name in options["secrets"] for text in texts(self._secret(variables.get(name))) if text}
+        secrets = [self._value(variables.get(name), variables.get(name)) for name in options["secrets"]]
+        hidden = {text for text in texts(secrets) if text}
         faults = remove_values(list(dict.fromkeys(" ".join(fault.split()) for fault in faults)), hidden)
         if faults and not options["collect"]:
             return result | {"failed": True, "msg": message(faults)}
@@ -82,24 +87,34 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f'"{name}" is not a list of checks, each with "that" and "otherwise".')
         return checks
 
-    def _value(self, template: Any) -> Any:
+    def _argument_faults(self, role: str, variables: Mapping[str, Any]) -> list[str]:
+        """Compare the variables that are set with a role's argument specification.
+
+        :param role: Name of a role of this collection.
+        :param variables: The task's variables.
+        :returns: What is wrong. What cannot be evaluated before the role is loaded is not judged.
+        """
+        specs = self._loader.load_from_file(str(ROLES / role / "meta/argument_specs.yml"))["argument_specs"]
+        options = specs.get("preflight", specs["main"])["options"]
+        given = {name: self._value(variables[name], UNKNOWN) for name in options if name in variables}
+        known = {name: value for name, value in given.items() if value is not UNKNOWN}
+        validator = ArgumentSpecValidator({name: options[name] for name in known})
+        return validator.validate(known, validate_role_argument_spec=True).error_messages
+
+    def _value(self, template: Any, *substitute: Any) -> Any:
         """Evaluate a template.
 
         :param template: The template, or what holds templates.
+        :param substitute: What to return where it has no value.
         :returns: Its value.
-        """
-        return self._templar.template(template)
-
-    def _secret(self, template: Any) -> Any:
-        """Evaluate a secret, which may be one of the faults.
-
-        :param template: The template, or what holds templates.
-        :returns: Its value, or the template where it has none.
+        :raises AnsibleError: if it has none, and there is no substitute.
         """
         try:
-            return self._value(template)
+            return self._templar.template(template)
         except AnsibleError:
-            return template
+            if not substitute:
+                raise
+            return substitute[0]
 
     def _evaluate(self, check: Mapping[str, Any]) -> Outcome:
         """Evaluate a check.
@@ -114,9 +129,10 @@ class ActionModule(ActionBase):
             if holds:
                 return Outcome()
             said = self._value(check["otherwise"])
+            faults = [str(fault) for fault in (said if isinstance(said, list) else [said])]
         except AnsibleError as error:
             return Outcome(error=str(error), that=check["that"])
-        return Outcome(faults=[said] if isinstance(said, str) else list(map(str, said)))
+        return Outcome(faults=faults or [f"This does not hold: {check['that']}"])
 
 
 def lines(outcome: Outcome, known: str, variables: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,14 @@ options:
     type: list
     elements: str
     default: []
+  roles:
+    description:
+      - Names of roles of this collection. Variables that are set already, in an inventory or a play, are compared with
+        what the argument specification of such a role's entry point C(preflight) allows.
+      - Ansible does that as it loads a role, and stops at the first one with a fault; this names those of all roles.
+    type: list
+    elements: str
+    default: []
   secrets:
     description: B(Names) of variables whose values are replaced by asterisks wherever a message has them.
     type: list
@@ -53,6 +61,10 @@ EXAMPLES = r"""
       - that: "{{ guestbook_source is directory }}"
         otherwise: guestbook_source is "{{ guestbook_source }}". Write the path of a directory on the controller.
 
+- name: Check the types of what is set, whichever part it is for
+  campus.flask_sso.preflight:
+    roles: [apache_ssl, flask_app]
+
 - name: Collect the faults of each part
   ansible.builtin.include_role:
     name: campus.flask_sso.{{ item }}
@@ -69,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: One line for each fault, those of O(collected) first.
+  description: One line for each fault, those of O(collected) and O(roles) first.
   returned: success
   type: list
   elements: str

@@ -109,6 +109,11 @@ def test_message_that_cannot_be_written_is_a_fault_as_well(preflight):
     assert fault == "volume cannot be checked: 'missing' is undefined"
 
 
+@pytest.mark.parametrize("otherwise", ["", [], "{{ [] }}", "{{ none }}", 7])
+def test_fault_without_words_is_a_fault(preflight, otherwise):
+    assert len(said(preflight({"that": "{{ false }}", "otherwise": otherwise}))) == 1
+
+
 def test_condition_is_true_or_false_and_nothing_else(preflight):
     [fault] = said(preflight({"that": "{{ volume }}", "otherwise": "silent"}, volume=1))
     assert fault == "volume cannot be checked: it gives 1, neither true nor false"
@@ -159,6 +164,24 @@ def test_collected_faults_are_passed_on_and_explain_what_cannot_be_evaluated(pre
 
 def test_skipped_preflight_has_no_faults(preflight):
     assert preflight(options={"collected": ["first"]}, first={"skipped": True, "changed": False})["faults"] == []
+
+
+def test_values_that_no_role_can_have_are_one_message(preflight):
+    """What is not set has its default; what needs a role that is not loaded yet is not judged."""
+    result = preflight(
+        options={"roles": ["apache_ssl", "uwsgi_proxy"]},
+        apache_ssl_certificate_source="heaven",
+        apache_ssl_http_port="{{ 'eighty' }}",
+        apache_ssl_expiry_days="{{ missing }}",
+        apache_ssl_security_headers={"X-Frame-Options": "{{ missing }}"},
+        apache_ssl_server_aliases="{{ [missing] }}",
+        uwsgi_proxy_timeout="long",
+        flask_app_threads="many",
+    )
+    port, timeout, source = sorted(said(result))
+    assert port.startswith("argument 'apache_ssl_http_port' is of type str and we were unable to convert to int")
+    assert source.startswith("value of apache_ssl_certificate_source must be one of: private_ca, provided, csr, acme, ")
+    assert timeout.startswith("argument 'uwsgi_proxy_timeout' is of type str")
 
 
 @pytest.mark.parametrize("checks", ["nothing", {"that": "{{ true }}"}, {"that": "", "otherwise": "", "when": ""}])

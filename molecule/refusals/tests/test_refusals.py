@@ -446,7 +446,7 @@ CASES = {
     ),
 }
 
-# What no option of a role can have; a role that finds this looks no further.
+# What a variable of a role cannot be at all. All parts say that together, before they look any further.
 CHOICES = {
     "an unknown source of certificates": (
         {"apache_ssl_certificate_source": "heaven"},
@@ -455,6 +455,10 @@ CHOICES = {
     "a wish about other sites that is none": (
         {"apache_ssl_other_sites": "both"},
         ["apache_ssl_other_sites", "both", "ask, remove, keep"],
+    ),
+    "a word for a number": (
+        {"flask_app_threads": "many"},
+        ["flask_app_threads", "many", "int"],
     ),
 }
 
