@@ -534,6 +534,15 @@ def test_faults_of_two_roles_are_one_message(refused):
     )
 
 
+def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
+    before = disk(host)
+    code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_packages": "{{ nothing_like_it }}"})
+    assert code == 2, said
+    assert "'nothing_like_it' is undefined" in said
+    assert "1 fault, to mend before anything is changed: - apache_ssl_expiry_days is -1." in said
+    assert disk(host) == before
+
+
 # What somebody has set up in httpd, whose packages are not even there, and what the message must say about it.
 SITES = {
     "a site that nobody has said anything about": (
