@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.campus.flask_sso.plugins.action.preflight import ActionModule
 
+ROLES = Path(__file__).parents[2] / "roles"
 LOUD = {"that": "{{ volume <= 11 }}", "otherwise": "volume is {{ volume }}. Write at most 11."}
 NAMED = {"that": "{{ band | length > 0 }}", "otherwise": "band is not set. Write its name."}
 PAIRED = {"that": "{{ volume * gain <= 11 }}", "otherwise": "gain is {{ gain }}. Write less."}
@@ -188,3 +191,18 @@ def test_values_that_no_role_can_have_are_one_message(preflight):
 def test_mistake_in_a_role_is_told_from_one_of_its_user(preflight, checks):
     with pytest.raises(AnsibleActionFail, match='"that" and "otherwise"'):
         preflight(checks)
+
+
+def preflights() -> dict[str, list[dict]]:
+    """Return the tasks of each role's preflight."""
+    return {path.parts[-3]: yaml.safe_load(path.read_text()) for path in ROLES.glob("*/tasks/preflight.yml")}
+
+
+@pytest.mark.parametrize(("role", "tasks"), preflights().items())
+def test_every_preflight_ends_with_its_faults_and_can_pass_them_on(role, tasks):
+    last = tasks[-1]
+    assert last["register"] == f"{role}_preflight"
+    assert last["campus.flask_sso.preflight"]["collect"] == "{{ flask_sso_collect_faults | default(false) }}"
+    checks = last["vars"][last["campus.flask_sso.preflight"]["checks"]]
+    assert all(set(check) == {"that", "otherwise"} for check in checks)
+    assert not any("ansible.builtin.assert" in task or "ansible.builtin.fail" in task for task in tasks)
