@@ -1,11 +1,16 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bad input is refused on a fresh host, naming the variable, the value and the remedy, and nothing changes."""
+"""Bad input is refused on a fresh host, naming the variable, the value and the remedy, and nothing changes.
+
+A run names all faults that it finds, so faults that do not interfere share one.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import bench_client
@@ -14,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from metadata_corpus import ORGANIZATION, SSO, change, entity, key, role
+from refusal_runs import pack
 
 NAME = "flask.example.org"
 IDP = "https://auth.cern.ch/auth/realms/cern"
@@ -89,6 +95,11 @@ def files(tmp_path_factory) -> Path:
     return directory
 
 
+def fill(value: object, files: Path) -> object:
+    """Name the directory of files in a value, if that is a text."""
+    return value.replace("{files}", str(files)) if isinstance(value, str) else value
+
+
 def disk(host) -> dict[str, str]:
     """Return every path on the host's disk with its kind, mode and owner, a file's also with size and time."""
     prune = " -o ".join(f"-path {path}" for path in NOT_COMPARED)
@@ -133,14 +144,30 @@ PROVIDED = {
 }
 
 ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
+# Metadata is looked at once the service provider's description is without faults.
+COPY = {"saml_sp_idp_metadata_file": "{files}/idp.xml"}
 FETCHED = {"saml_sp_idp_metadata_file": ""}
+ASKED = FETCHED | {"saml_sp_idp_metadata_url": ""}
+CERN = COPY | {"saml_sp_profile": "cern"}
 
 UPN = {"id": "upn", "name": "upn", "format": "basic"}
 
-# What is wrong, and what the message must say about it.
+# Each of these has a fault of its own, and UPN is by what users log in.
+ATTRIBUTES = CERN | {
+    "saml_sp_remote_user": ["upn"],
+    "saml_sp_attributes": [
+        UPN | {"default": "guest"},
+        {"id": "upn", "name": "eptid", "decoder": "nameid"},
+        {"id": "UPN", "name": "displayName"},
+        {"id": "REMOTE_USER", "name": "upn"},
+        {"id": "name.with.dots", "name": "displayName"},
+    ],
+}
+
+# What is wrong, with every variable that it depends on, and what the message must say about it.
 CASES = {
     "no server name": (
-        {"flask_sso_server_name": ""},
+        COPY | {"flask_sso_server_name": ""},
         ["apache_ssl_server_name is not set", '"flask_sso_server_name: app.example.org"'],
     ),
     "a URL for a host name": (
@@ -158,10 +185,6 @@ CASES = {
     "one port for two protocols": (
         {"apache_ssl_http_port": 443},
         ["apache_ssl_http_port and apache_ssl_https_port are both 443", "usually 80 and 443"],
-    ),
-    "an unknown source of certificates": (
-        {"apache_ssl_certificate_source": "heaven"},
-        ["apache_ssl_certificate_source", "heaven", "private_ca, provided"],
     ),
     "no certificate file": (
         PROVIDED | {"apache_ssl_certificate_file": "{files}/none.pem"},
@@ -193,7 +216,11 @@ CASES = {
     ),
     "a certificate for another name": (
         PROVIDED
-        | {"apache_ssl_certificate_file": "{files}/misnamed.pem", "apache_ssl_key_file": "{files}/misnamed.key"},
+        | {
+            "apache_ssl_certificate_file": "{files}/misnamed.pem",
+            "apache_ssl_key_file": "{files}/misnamed.key",
+            "flask_sso_server_name": NAME,
+        },
         ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
     ),
     "an ACME authority without a contact": (
@@ -207,10 +234,6 @@ CASES = {
     "a port where ACME does not ask": (
         ACME | {"apache_ssl_http_port": 8080},
         ["apache_ssl_http_port is 8080", "port 80 alone"],
-    ),
-    "a wish about other sites that is none": (
-        {"apache_ssl_other_sites": "both"},
-        ["apache_ssl_other_sites", "both", "ask, remove, keep"],
     ),
     "days to the end in words": (
         {"apache_ssl_expiry_days": -1},
@@ -242,15 +265,15 @@ CASES = {
         ['flask_app_name is "Flask App"', "lower-case letters"],
     ),
     "the name of the system's own account": (
-        {"flask_app_name": "news"},
+        {"flask_app_name": "news", "flask_app_user": "news"},
         ['flask_app_user is "news"', "home is /var/spool/news", "Choose another flask_app_name", "account of yours"],
     ),
     "the name of a service": (
-        {"flask_app_name": "dbus"},
+        {"flask_app_name": "dbus", "flask_app_user": "dbus"},
         ["There is a unit dbus.service", "Choose another flask_app_name"],
     ),
     "a directory that is in use": (
-        {"flask_app_path": "/usr/lib"},
+        {"flask_app_path": "/usr/lib", "flask_app_user": "flask_app"},
         ['flask_app_path is "/usr/lib"', "this role has not put there", "Name another directory"],
     ),
     "one account for code and application": (
@@ -266,7 +289,7 @@ CASES = {
         ["{files}/linked/settings.py is a link to /etc/hostname, outside of {files}/linked", "flask_app_exclude"],
     ),
     "requirements that are left out": (
-        {"flask_app_exclude": ["requirements*"]},
+        {"flask_app_exclude": ["requirements*"], "flask_app_source": str(bench_client.PROJECT / "app")},
         ["requirements.txt is left out, but needed", "Name another file"],
     ),
     "a name that no environment can have": (
@@ -298,15 +321,15 @@ CASES = {
         ['uwsgi_proxy_path is "/ /elsewhere"', "begins with a slash"],
     ),
     "an unknown profile": (
-        {"saml_sp_profile": "atlantis"},
+        COPY | {"saml_sp_profile": "atlantis"},
         ['saml_sp_profile is "atlantis"', '"federation", "cern_adfs_names" or the path'],
     ),
     "no entityID": (
-        {"saml_sp_profile": "generic"},
+        COPY | {"saml_sp_profile": "generic"},
         ["saml_sp_idp_entity_id is not set", "Write the entityID"],
     ),
     "no metadata source": (
-        {"saml_sp_profile": "generic", "saml_sp_idp_entity_id": IDP, "saml_sp_idp_metadata_file": ""},
+        ASKED | {"saml_sp_profile": "generic", "saml_sp_idp_entity_id": IDP, "saml_sp_mdq_url": ""},
         ["no metadata source", "Write saml_sp_idp_metadata_url", "saml_sp_idp_metadata_file"],
     ),
     "no metadata file": (
@@ -322,27 +345,27 @@ CASES = {
         ['saml_sp_idp_metadata_url is "https://idp.invalid/metadata"', "cannot be fetched", "metadata_file"],
     ),
     "two metadata sources": (
-        {"saml_sp_idp_metadata_url": "https://idp.example.org/metadata"},
+        COPY | {"saml_sp_idp_metadata_url": "https://idp.example.org/metadata"},
         ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
     ),
     "a query service without the key of its answers": (
-        FETCHED | {"saml_sp_mdq_url": "https://mdq.example.org/"},
+        ASKED | {"saml_sp_mdq_url": "https://mdq.example.org/"},
         ["saml_sp_mdq_url", "saml_sp_metadata_certificate_file is not set", "your federation publishes"],
     ),
     "a query service without a slash": (
-        FETCHED | {"saml_sp_mdq_url": "https://mdq.example.org"},
+        ASKED | {"saml_sp_mdq_url": "https://mdq.example.org"},
         ['saml_sp_mdq_url is "https://mdq.example.org"', '"entities/"', "slash at its end"],
     ),
     "no certificate of the federation": (
-        {"saml_sp_metadata_certificate_file": "/no/such/file.pem"},
+        COPY | {"saml_sp_metadata_certificate_file": "/no/such/file.pem"},
         ['saml_sp_metadata_certificate_file is "/no/such/file.pem"', "not a file on the controller"],
     ),
     "a fingerprint that is none": (
-        {"saml_sp_idp_keys": ["SHA256:Zm9v"]},
+        COPY | {"saml_sp_idp_keys": ["SHA256:Zm9v"]},
         ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
     ),
     "neither an identity provider nor a discovery service": (
-        {"saml_sp_profile": "federation"},
+        COPY | {"saml_sp_profile": "federation"},
         ["saml_sp_idp_entity_id is not set", "saml_sp_discovery_url"],
     ),
     "a login page for metadata": (
@@ -386,40 +409,56 @@ CASES = {
         ["{files}/bomb.xml", "carries a document type (<!DOCTYPE)", "Get it from another source"],
     ),
     "a directory without keys": (
-        {"saml_sp_keys_directory": "{files}"},
+        COPY | {"saml_sp_keys_directory": "{files}"},
         ['saml_sp_keys_directory is "{files}"', "no active/sp-signing-cert.pem", "or leave the variable empty"],
     ),
     "a user name that no attribute carries": (
-        {"saml_sp_remote_user": ["nickname"]},
+        CERN | {"saml_sp_remote_user": ["nickname"]},
         ["saml_sp_remote_user is ['nickname']", "not among saml_sp_attributes (upn,"],
     ),
     "an id that is a variable of httpd": (
-        {"saml_sp_attributes": [UPN, {"id": "REMOTE_USER", "name": "upn"}]},
+        ATTRIBUTES,
         ['saml_sp_attributes has the id "REMOTE_USER"', "httpd or a server uses itself", '"my_REMOTE_USER"'],
     ),
     "an id with dots": (
-        {"saml_sp_attributes": [UPN, {"id": "name.with.dots", "name": "displayName"}]},
+        ATTRIBUTES,
         ['saml_sp_attributes has the id "name.with.dots"', 'Write letters, digits, "_" and "-"'],
     ),
     "ids that look the same in a header": (
-        {"saml_sp_attributes": [UPN, {"id": "UPN", "name": "displayName"}]},
+        ATTRIBUTES,
         ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
     ),
     "one id that is two kinds of value": (
-        {"saml_sp_attributes": [UPN, {"id": "upn", "name": "eptid", "decoder": "nameid"}]},
+        ATTRIBUTES,
         ['the id "upn" with different decoders or scopes', "Write the same for all, or choose another id"],
     ),
     "a user name that everybody would have": (
-        {"saml_sp_attributes": [UPN | {"default": "guest"}]},
+        ATTRIBUTES,
         ['has a default for "upn"', "would be one user", "Leave it out"],
     ),
     "a rule about an attribute that nobody has": (
-        {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
+        CERN | {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
         ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of saml_sp_attributes"],
     ),
     "a profile with a format that SAML does not know": (
-        {"saml_sp_profile": "{files}/odd.yml"},
+        COPY | {"saml_sp_profile": "{files}/odd.yml"},
         ["value of format must be one of: basic, uri, unspecified, got: url", 'The profile "{files}/odd.yml"'],
+    ),
+}
+
+# What a variable of a role cannot be at all. All parts say that together, before they look any further.
+CHOICES = {
+    "an unknown source of certificates": (
+        {"apache_ssl_certificate_source": "heaven"},
+        ["apache_ssl_certificate_source", "heaven", "private_ca, provided"],
+    ),
+    "a wish about other sites that is none": (
+        {"apache_ssl_other_sites": "both"},
+        ["apache_ssl_other_sites", "both", "ask, remove, keep"],
+    ),
+    "a word for a number": (
+        {"flask_app_threads": "many"},
+        ["flask_app_threads", "many", "int"],
     ),
 }
 
@@ -445,12 +484,63 @@ def test_profile_of_ones_own_is_a_file_and_no_more(host, deploy, files):
     assert disk(host) == before
 
 
-@pytest.mark.parametrize(("variables", "phrases"), CASES.values(), ids=CASES)
-def test_bad_input_is_refused_before_anything_changes(refused, files, variables, phrases):
-    def fill(value):
-        return value.replace("{files}", str(files)) if isinstance(value, str) else value
+RUNS = [
+    (variables, names)
+    for cases in (CASES, CHOICES)
+    for variables, names in pack({name: variables for name, (variables, _phrases) in cases.items()})
+]
 
-    refused({name: fill(value) for name, value in variables.items()}, *map(fill, phrases))
+
+@pytest.fixture(scope="module")
+def refusal(host, deploy, files) -> Callable[[str], tuple[int, str, bool]]:
+    """Return what runs the site with a fault, and with those that share its run, unless that was done before.
+
+    It returns the exit code, what was printed, and whether the host's disk is as it was before.
+    """
+
+    @cache
+    def run(number: int) -> tuple[int, str, bool]:
+        before = disk(host)
+        variables = {name: fill(value, files) for name, value in RUNS[number][0].items()}
+        return *deploy(variables), disk(host) == before
+
+    return lambda name: run(next(number for number, (_, names) in enumerate(RUNS) if name in names))
+
+
+@pytest.mark.parametrize("name", CASES | CHOICES)
+def test_bad_input_is_refused_before_anything_changes(refusal, files, name):
+    code, said, unchanged = refusal(name)
+    _variables, phrases = (CASES | CHOICES)[name]
+    assert code == 2, said
+    assert "changed=0 unreachable=0 failed=1" in said
+    missing = [phrase for phrase in phrases if fill(phrase, files) not in said]
+    assert not missing, said
+    assert unchanged
+
+
+def test_one_fault_is_one_line(refused):
+    refused(
+        {"flask_app_memory": "much"},
+        '1 fault, to mend before anything is changed: - flask_app_memory is "much", which systemd would ignore. Write'
+        ' bytes, a number with K, M, G or T, a percentage or "infinity", for example "512M". PLAY RECAP',
+    )
+
+
+def test_faults_of_two_roles_are_one_message(refused):
+    refused(
+        {"apache_ssl_expiry_days": -1, "flask_app_memory": "much"},
+        "2 faults, to mend before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
+        ' 0, without quotes. - flask_app_memory is "much", which systemd would ignore.',
+    )
+
+
+def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
+    before = disk(host)
+    code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_packages": "{{ nothing_like_it }}"})
+    assert code == 2, said
+    assert "'nothing_like_it' is undefined" in said
+    assert "1 fault, to mend before anything is changed: - apache_ssl_expiry_days is -1." in said
+    assert disk(host) == before
 
 
 # What somebody has set up in httpd, whose packages are not even there, and what the message must say about it.
@@ -507,19 +597,19 @@ def test_what_somebody_set_up_in_httpd_is_not_touched(host, refused, sites, vari
         host.check_output("rm --recursive /etc/apache2")
 
 
-@pytest.mark.parametrize("port", [80, 443])
-def test_port_of_another_program_is_refused(host, refused, port):
-    host.check_output(f"systemd-run --quiet --unit=stranger python3 -m http.server {port}")
-    host.check_output(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
+def test_ports_of_another_program_are_refused(host, refused):
+    for port in (80, 443):
+        host.check_output(f"systemd-run --quiet --unit=stranger-{port} python3 -m http.server {port}")
+        host.check_output(f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'")
     try:
         refused(
             {},
-            f"Port {port} on flask-sso-refusals{bench_client.LANE} is held by python3",
+            f"Port 80, 443 on flask-sso-refusals{bench_client.LANE} is held by python3",
             "Stop that service",
             "apache_ssl_http_port (80)",
         )
     finally:
-        host.check_output("systemctl stop stranger")
+        host.check_output("systemctl stop stranger-80 stranger-443")
 
 
 def test_unknown_operating_system_is_refused(host, refused):

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find all faults of what a role is described by, and fail once. The module of the same name has the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ROLES = Path(__file__).parents[2] / "roles"
+#: Variables that hold everything; whoever reads one of them does not read all that is in it.
+WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
+#: Stands for a value that there is not yet.
+UNKNOWN = object()
+
+
+@dataclass
+class Outcome:
+    """What a check came to."""
+
+    #: The faults, one sentence or more each.
+    faults: list[str] = field(default_factory=list)
+    #: Why it could not be evaluated, if it could not.
+    error: str = ""
+    #: Its condition, a template.
+    that: str = ""
+
+
+class ActionModule(ActionBase):
+    """What Ansible loads."""
+
+    _requires_connection = False
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Evaluate the checks.
+
+        :param tmp: Nothing, as Ansible wants it.
+        :param task_vars: The task's variables, as they are written.
+        :returns: The result, with the faults.
+        """
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, options = self.validate_argument_spec(
+            argument_spec={
+                "checks": {"type": "str"},
+                "collect": {"type": "bool", "default": False},
+                "collected": {"type": "list", "elements": "str", "default": []},
+                "roles": {"type": "list", "elements": "str", "default": []},
+                "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            }
+        )
+        collected = [
+            fault for name in options["collected"] for fault in self._value(variables.get(name, {})).get("faults", [])
+        ]
+        collected += [fault for role in options["roles"] for fault in self._argument_faults(role, variables)]
+        outcomes = [self._evaluate(check) for check in self._checks(options["checks"], variables)]
+        known = " ".join([*collected, *(fault for outcome in outcomes for fault in outcome.faults)])
+        faults = [*collected, *(fault for outcome in outcomes for fault in lines(outcome, known, variables))]
+        secrets = [self._value(variables.get(name), variables.get(name)) for name in options["secrets"]]
+        hidden = {text for text in texts(secrets) if text}
+        faults = remove_values(list(dict.fromkeys(" ".join(fault.split()) for fault in faults)), hidden)
+        if faults and not options["collect"]:
+            return result | {"failed": True, "msg": message(faults)}
+        return result | {"changed": False, "faults": faults}
+
+    def _checks(self, name: str | None, variables: dict[str, Any]) -> list[Mapping[str, Any]]:
+        """Get a list of checks, whose templates are still templates.
+
+        :param name: Name of the variable, or nothing.
+        :param variables: The task's variables.
+        :returns: The checks.
+        :raises AnsibleActionFail: if the variable has none.
+        """
+        checks = variables.get(name) if name else []
+        if not isinstance(checks, list) or not all(
+            isinstance(check, Mapping) and set(check) == {"that", "otherwise"} for check in checks
+        ):
+            raise AnsibleActionFail(f'"{name}" is not a list of checks, each with "that" and "otherwise".')
+        return checks
+
+    def _argument_faults(self, role: str, variables: Mapping[str, Any]) -> list[str]:
+        """Compare the variables that are set with a role's argument specification.
+
+        :param role: Name of a role of this collection.
+        :param variables: The task's variables.
+        :returns: What is wrong. What cannot be evaluated before the role is loaded is not judged.
+        """
+        specs = self._loader.load_from_file(str(ROLES / role / "meta/argument_specs.yml"))["argument_specs"]
+        options = specs.get("preflight", next(iter(specs.values())))["options"]
+        given = {name: self._value(variables[name], UNKNOWN) for name in options if name in variables}
+        known = {name: value for name, value in given.items() if value is not UNKNOWN}
+        validator = ArgumentSpecValidator({name: options[name] for name in known})
+        return validator.validate(known, validate_role_argument_spec=True).error_messages
+
+    def _value(self, template: Any, *substitute: Any) -> Any:
+        """Evaluate a template.
+
+        :param template: The template, or what holds templates.
+        :param substitute: What to return where it has no value.
+        :returns: Its value.
+        :raises AnsibleError: if it has none, and there is no substitute.
+        """
+        try:
+            return self._templar.template(template)
+        except AnsibleError:
+            if not substitute:
+                raise
+            return substitute[0]
+
+    def _evaluate(self, check: Mapping[str, Any]) -> Outcome:
+        """Evaluate a check.
+
+        :param check: Its templates.
+        :returns: What it came to.
+        """
+        try:
+            holds = self._value(check["that"])
+            if not isinstance(holds, bool):
+                return Outcome(error=f"it gives {holds!r}, neither true nor false", that=check["that"])
+            if holds:
+                return Outcome()
+            said = self._value(check["otherwise"])
+            faults = [str(fault) for fault in (said if isinstance(said, list) else [said])]
+        except AnsibleError as error:
+            return Outcome(error=str(error), that=check["that"])
+        return Outcome(faults=faults or [f"This does not hold: {check['that']}"])
+
+
+def lines(outcome: Outcome, known: str, variables: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong.
+
+    :param outcome: What a check came to.
+    :param known: All that is known to be wrong.
+    :param variables: The task's variables.
+    :returns: Its faults. That it could not be evaluated is one, unless a variable that it reads is known to be wrong.
+    """
+    if not outcome.error:
+        return outcome.faults
+    read = variables_in(outcome.that, variables)
+    if read & set(NAME.findall(known)):
+        return []
+    directly = sorted(set(NAME.findall(outcome.that)) & read)
+    return [f"{' or '.join(directly) or 'A condition'} cannot be checked: {outcome.error}"]
+
+
+def variables_in(template: str, variables: Mapping[str, Any]) -> set[str]:
+    """Find which variables a template reads.
+
+    :param template: The template.
+    :param variables: All variables, as they are written.
+    :returns: Names of those that it reads, and of those that these are made from.
+    """
+    found: set[str] = set()
+    unread = [template]
+    while unread:
+        for name in set(NAME.findall(unread.pop())) & variables.keys() - found - WHOLE:
+            found.add(name)
+            unread += [text for text in texts(variables[name]) if "{{" in text]
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Find the strings in a value.
+
+    :param value: A string, a number, or a list or mapping of such values.
+    :returns: The strings, and the numbers as strings.
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
+        for part in value:
+            yield from texts(part)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def message(faults: list[str]) -> str:
+    """Put faults into one message.
+
+    :param faults: A line for each.
+    :returns: The lines below a heading.
+    """
+    heading = "1 fault, to mend" if len(faults) == 1 else f"{len(faults)} faults, to mend"
+    return "\n".join([f"{heading} before anything is changed:", *(f"- {fault}" for fault in faults)])

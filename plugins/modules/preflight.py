@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which does all of the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Find all faults of what a role is described by, and fail once
+version_added: 0.1.0
+description:
+  - Evaluates a list of conditions and fails with one line for each that does not hold.
+  - Runs on the controller alone and costs no connection to the host. What conditions need to know about the host, tasks
+    before this one look up.
+  - A condition that cannot be evaluated is a fault, too, unless another fault names a variable that it reads, which is
+    then the likely cause.
+author: campus.flask_sso contributors
+options:
+  checks:
+    description:
+      - B(Name) of a variable, usually of the task itself, with a list of mappings.
+      - C(that) is a template that gives true or false. C(otherwise), evaluated where it is false, says what is wrong,
+        with the variable, its value and what to write instead. A list is a line for each of its elements.
+    type: str
+  collect:
+    description: Do not fail, but return the faults for a later task that names the registered result in O(collected).
+    type: bool
+    default: false
+  collected:
+    description: B(Names) of registered results of this module, whose faults come first. Undefined ones have none.
+    type: list
+    elements: str
+    default: []
+  roles:
+    description:
+      - Names of roles of this collection. Variables that are set already, in an inventory or a play, are compared with
+        what the argument specification of such a role's entry point C(preflight) allows.
+      - Ansible does that as it loads a role, and stops at the first one with a fault; this names those of all roles.
+    type: list
+    elements: str
+    default: []
+  secrets:
+    description: B(Names) of variables whose values are replaced by asterisks wherever a message has them.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Looks and changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Check what the application is described by
+  campus.flask_sso.preflight:
+    checks: guestbook__checks
+  vars:
+    guestbook__checks:
+      - that: "{{ guestbook_port in range(1, 65536) }}"
+        otherwise: guestbook_port is {{ guestbook_port | to_json }}. Write a number from 1 to 65535, without quotes.
+      - that: "{{ guestbook_source is directory }}"
+        otherwise: guestbook_source is "{{ guestbook_source }}". Write the path of a directory on the controller.
+
+- name: Check the types of what is set, whichever part it is for
+  campus.flask_sso.preflight:
+    roles: [apache_ssl, flask_app]
+
+- name: Collect the faults of each part
+  ansible.builtin.include_role:
+    name: campus.flask_sso.{{ item }}
+    tasks_from: preflight
+    public: true
+  vars:
+    flask_sso_collect_faults: true
+  loop: [apache_ssl, flask_app]
+
+- name: Fail once with all of them
+  campus.flask_sso.preflight:
+    collected: [apache_ssl_preflight, flask_app_preflight]
+"""
+
+RETURN = r"""
+faults:
+  description: One line for each fault, those of O(collected) and O(roles) first.
+  returned: success
+  type: list
+  elements: str
+"""
