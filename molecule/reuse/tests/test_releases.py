@@ -67,7 +67,7 @@ def test_release_that_cannot_start_is_taken_back_without_a_failed_request(host, 
 
 def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
     served = page().text
-    interrupted = deploy("third", stop_at="Start the application now")
+    interrupted = deploy("third", stop_at="Stage the module and the proxy rules")
     assert interrupted.code == -9
     assert page().text == served
 
