@@ -1,5 +1,7 @@
+#!/usr/bin/python
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Documentation of the action plugin of the same name, which does all of the work on the controller."""
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ description:
     before this one look up.
   - A condition that cannot be evaluated is a fault, too, unless another fault names a variable that it reads, which is
     then the likely cause.
-author: campus.flask_sso contributors
+author: campus.flask_sso contributors (!UNKNOWN)
 options:
   checks:
     description:
