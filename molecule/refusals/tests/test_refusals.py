@@ -467,7 +467,7 @@ def test_everything_right_is_not_refused_and_only_looked_at(host, deploy):
     before = disk(host)
     code, said = deploy({}, "--tags=preflight")
     assert code == 0, said
-    assert "shibboleth_sp : Check the metadata" in said
+    assert "saml_sp : Check the metadata" in said
     assert disk(host) == before
 
 
