@@ -84,4 +84,4 @@ if __name__ == "__main__":
     try:
         main()
     except (measure.MeasureError, bench_client.LoginError) as error:
-        sys.exit(f"speed: {error}")
+        sys.exit(f"benchmarks: {error}")

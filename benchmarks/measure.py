@@ -3,7 +3,7 @@
 """Measure the bench's site beside other set-ups of the same application.
 
 Requests per second, memory, and the time of a deployment, compared within one run. Prints tables, and writes the same
-as JSON to artifacts/bench/speed.json. Destroys the bench, and leaves a new one with the site and its rivals running.
+as JSON to artifacts/bench/benchmarks.json. Destroys the bench, and leaves a new one with the site and its rivals running.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import docker
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = bench_client.ARTIFACTS / "bench"
-FILES = OUTPUT / "speed-files.tar"
+FILES = OUTPUT / "benchmark-files.tar"
 WEB, SSO = "flask-sso-web", "flask-sso-sso"
 HOST = "flask.example.org"
 USERS = {"ghopper": "Grace", "cpayne": "Cecilia", "enoether": "Emmy", "mcurie": "Maria"}
@@ -233,7 +233,7 @@ def main() -> None:
         return
     figures = measure()
     figures["goals"] = goals(figures)
-    (OUTPUT / "speed.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (OUTPUT / "benchmarks.json").write_text(json.dumps(figures, indent=2) + "\n")
     print_rates(figures["rates"])
     print(f"\n{'memory (PSS), MB':40}{''.join(f'{unit:>11}' for unit in SERVICES)}{'sum':>9}")
     for when, sizes in figures["memory"].items():
@@ -244,11 +244,11 @@ def main() -> None:
     print(f"\n{'goal':58}{'reached':>9}")
     for goal in figures["goals"]:
         print(f"{goal['goal']:58}{goal['reached']:9.2f}  {'met' if goal['met'] else 'MISSED'}")
-    print(f"\nThe same as JSON: {OUTPUT / 'speed.json'}. Take the bench down: make down")
+    print(f"\nThe same as JSON: {OUTPUT / 'benchmarks.json'}. Take the bench down: make down")
 
 
 if __name__ == "__main__":
     try:
         main()
     except (MeasureError, bench_client.LoginError) as error:
-        sys.exit(f"speed: {error}")
+        sys.exit(f"benchmarks: {error}")

@@ -15,10 +15,10 @@ here=$PWD
 readonly here site=flask_app host=flask.example.org metadata=https://auth.cern.ch/auth/realms/cern/protocol/saml/descriptor
 
 if [[ $1 == collect ]]; then
-    tar --create --absolute-names --exclude __pycache__ --file speed-files.tar \
+    tar --create --absolute-names --exclude __pycache__ --file benchmark-files.tar \
         /etc/apache2/{flask_sso,mods-enabled,ports.conf,sites-enabled} "/etc/$site"/{environment,uwsgi.ini} \
         /etc/shibboleth/{attribute-map,attribute-policy,protocols,security-policy,shibboleth2}.xml /etc/shibboleth/{access-denied,missing-attributes}.html \
-        "/etc/systemd/system/$site".{service,socket} /etc/systemd/system/shibd.service.d "/srv/$site/releases"/*/{app,server.txt}
+        "/etc/systemd/system/$site".{service,socket} /etc/systemd/system/shibd.service.d "/srv/$site/releases"/*/app "/srv/$site/venvs"/*/server.txt
     exit
 fi
 
@@ -36,14 +36,14 @@ for account in "$site-deploy" "$site"; do
     useradd --system --user-group --home-dir "/srv/$site" --no-create-home --shell /usr/sbin/nologin "$account"
 done
 rm --force /etc/apache2/{mods,conf,sites}-enabled/*
-tar --extract --absolute-names --file speed-files.tar
+tar --extract --absolute-names --file benchmark-files.tar
 chown --recursive "$site-deploy:" "/srv/$site"
 
 echo Application
 release=$(dirname "$(sed --quiet 's/^chdir = //p' "/etc/$site/uwsgi.ini")")
 cd "$release"
 owner python3 -m venv venv
-for requirements in server.txt app/requirements.txt; do
+for requirements in "/srv/$site/venvs"/*/server.txt app/requirements.txt; do
     owner venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements"
 done
 owner python3 -m compileall -q app
@@ -53,7 +53,7 @@ openssl rand -hex 32 | install --group "$site" --mode 0440 /dev/stdin "/etc/$sit
 echo Module
 build=$(mktemp --directory)
 cd "$build"
-"$release/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --requirement "$release/server.txt"
+"$release/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: --requirement "/srv/$site/venvs"/*/server.txt
 tar --extract --strip-components 1 --file uwsgi-*.tar.gz
 cd apache2
 sed --in-place "/ptr = buf = apr_palloc(r->pool, headerlen);/e cat $here/packet_bounds.c" mod_proxy_uwsgi.c
