@@ -3,7 +3,8 @@
 """Measure the bench's site beside other set-ups of the same application.
 
 Requests per second, memory, and the time of a deployment, compared within one run. Prints tables, and writes the same
-as JSON to artifacts/bench/benchmarks.json. Destroys the bench, and leaves a new one with the site and its rivals running.
+as JSON to artifacts/bench/benchmarks.json. Destroys the bench, and leaves a new one with the site and its
+baselines running.
 """
 
 from __future__ import annotations

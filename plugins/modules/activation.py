@@ -208,7 +208,7 @@ class Activation:
         others = self.staging.journal.sites()
         replaced = "so they were replaced by the ones before"
         # Where no file went back, another start would only stop what may run still.
-        runs = self.untouched or (bool(own or not others) and self._apply("restart", changed_paths, back=True))
+        runs = self.untouched or (bool(own) and self._apply("restart", changed_paths, back=True))
         if not runs and others:
             replaced += f", those that were staged for {' and '.join(others)} as well"
             self.staging.journal.roll_back()

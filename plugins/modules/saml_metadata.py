@@ -275,7 +275,7 @@ def signed_by(root, certificate, now):
     """
     try:
         signer = x509.load_pem_x509_certificate(certificate.encode("utf-8", "surrogateescape"))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise MetadataError(f"cannot be checked, because the certificate of its signer is not PEM ({error})") from error
     if root.find(SIGNATURE + "Signature") is None:
         raise MetadataError("is not signed. Get the signed metadata, or tie it to something else that you trust")
@@ -352,7 +352,7 @@ def fingerprints(key):
     try:
         certificates = [x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in texts]
         keys = [one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in certificates]
-    except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
+    except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise MetadataError(f"carries a certificate that cannot be read ({error})") from error
     return [hashlib.sha256(public).hexdigest() for public in keys]
 
@@ -415,7 +415,7 @@ def loads(element, load):
     try:
         # As for shibd, what is no Base64 does not count.
         load(base64.b64decode(element.xpath("string()").encode("ascii", "ignore")))
-    except (ValueError, binascii.Error, UnsupportedAlgorithm):
+    except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.InvalidVersion):
         return False
     return True
 

@@ -76,6 +76,7 @@ excluded:
   elements: str
 """
 
+import codecs
 import hashlib
 import os
 import re
@@ -111,7 +112,8 @@ ENVIRONMENT = ["pyvenv.cfg", "conda-meta", "bin/activate", "bin/python", "Script
 NESTED = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]*(?![ =]|https?:)(.+)")
 LOCAL = re.compile(
     r"""(-e|--editable)\b | (-f|--find-links)[ =]*(?![ =]|https?:) | (?!-).*\bfile:
-    | \. | (?!-|https?:)[^ ;\[]*(/|\.(whl|zip|tar|tgz))""",
+    | (?!-).*\b(git|hg|svn|bzr)\+ | -.*\s(-[recf]|--(requirement|editable|constraint|find-links))\b
+    | \. | (?!-|https?:)[^ ;\[]*(/|\.(whl|zip|tar|t[gbx]z))""",
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -275,6 +277,8 @@ class Source:
                 return None
             with open(self._full(path), "rb") as stream:
                 content = stream.read()
+            if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return None
             digest.update(b"%d %s" % (len(content), content))
             for line in re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace")).splitlines():
                 said = re.sub(r"(^|\s)#.*", "", line).strip()

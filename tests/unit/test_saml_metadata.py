@@ -507,3 +507,16 @@ def test_encoding_that_programs_read_in_different_ways_is_refused():
         saml_metadata.MetadataError, match="is in the encoding UTF-7, which not all programs read alike"
     ):
         examine(document)
+
+
+@pytest.mark.parametrize("options", [{}, {"idp_keys": ["ab" * 32]}, {"trusted_source": False}])
+def test_certificate_of_a_version_that_does_not_exist_is_refused(run_module, tmp_path, options):
+    """The library raises an error of its own for it, which must not end the module without a message."""
+    odd = base64.b64encode(
+        base64.b64decode(metadata_corpus.RSA).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04", 1)
+    )
+    (tmp_path / "idp.xml").write_text(metadata_corpus.PLAIN.replace(metadata_corpus.RSA, odd.decode()))
+    defaults = {"entity_id": metadata_corpus.IDP, "source": "idp.xml", "trusted_source": True}
+    result = run_module(saml_metadata, **defaults | options, path=str(tmp_path / "idp.xml"))
+    assert result["failed"]
+    assert "idp.xml" in result["msg"]

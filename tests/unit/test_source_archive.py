@@ -322,7 +322,7 @@ def requirements_checksum(run_module, source) -> Callable[[str], tuple[str, str]
     """Write the requirements; return their checksum and that of the source."""
 
     def written(text: str) -> tuple[str, str]:
-        (source / "requirements.txt").write_text(text)
+        (source / "requirements.txt").write_text(text, "utf-8")
         result = run_module(source_archive, path=str(source), requirements="requirements.txt")
         return result["requirements_sha256"], result["sha256"]
 
@@ -372,6 +372,12 @@ def test_requirements_from_an_index_depend_on_their_own_files_alone(source, requ
         "-r pages/nowhere.txt\n",
         "-r ../elsewhere.txt\n",
         "-r pages/more.txt\n",
+        "\ufeff-e .\n",
+        "--no-index --find-links pages\n",
+        "--pre -r pages/more.txt\n",
+        "thing-1.0.txz\n",
+        "thing @ git+https://git.example.org/thing@main\n",
+        "git+https://git.example.org/thing@main\n",
     ],
 )
 def test_requirements_from_the_source_depend_on_all_of_it(source, requirements_checksum, text):

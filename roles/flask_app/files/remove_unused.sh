@@ -6,6 +6,7 @@
 cd "$1"
 for venv in venvs/*; do
     if [ -d "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
+        rm --force "$venv/complete" # first, or what is left when this is cut off would count
         rm --recursive "$venv"
         echo "$venv"
     fi
