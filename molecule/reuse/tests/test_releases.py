@@ -80,10 +80,12 @@ def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
 
 def test_only_as_many_releases_stay_as_are_wanted(host, deploy, page):
     assert len(host.file("/srv/guestbook/releases").listdir()) == 3
+    (shared,) = host.file("/srv/guestbook/venvs").listdir()  # as the requirements are the same
     run = deploy("third", flask_app_keep_releases=1, flask_app_processes=1)
     assert run.code == 0, run.said
     (running,) = host.file("/srv/guestbook/releases").listdir()
     assert f"/releases/{running}/" in host.file("/etc/guestbook/uwsgi.ini").content_string
+    assert host.file("/srv/guestbook/venvs").listdir() == [shared]
     assert page().text == "third"
 
 
