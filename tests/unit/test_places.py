@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a site is, and where a run leaves its artifacts."""
+
+import pytest
+from ansible.errors import AnsibleLookupError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.campus.flask_sso.plugins.filter.https_address import https_address
+from ansible_collections.campus.flask_sso.plugins.lookup.artifact import LookupModule
+
+
+@pytest.mark.parametrize(("port", "address"), [(443, ""), ("443", ""), (8443, ":8443"), ("8443", ":8443")])
+def test_port_is_in_the_address_unless_browsers_take_it_anyway(port, address):
+    assert https_address("app.example.org", port) == f"https://app.example.org{address}"
+
+
+def artifact(**variables) -> list[str]:
+    """Look up two paths."""
+    templar = Templar(DataLoader(), variables=variables)
+    return LookupModule(loader=None, templar=templar).run(["web", "private_ca/crl.pem"], variables)
+
+
+def test_artifacts_are_beside_the_inventory():
+    assert artifact(inventory_dir="/site") == ["/site/artifacts/web", "/site/artifacts/private_ca/crl.pem"]
+
+
+def test_artifacts_are_where_a_variable_says():
+    named = trust_as_template("{{ base }}/kept")
+    found = artifact(inventory_dir="/site", flask_sso_artifacts=named, base="/var")
+    assert found == ["/var/kept/web", "/var/kept/private_ca/crl.pem"]
+
+
+@pytest.mark.parametrize("directory", [{}, {"inventory_dir": None}])
+def test_artifacts_without_an_inventory_need_the_variable(directory):
+    with pytest.raises(AnsibleLookupError, match="Write a directory into flask_sso_artifacts"):
+        artifact(**directory)
