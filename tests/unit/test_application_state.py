@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application takes nobody else's accounts, units and directories, and knows its own again."""
+"""An application takes no accounts, units and directories of other origin, knows its own, and says what is missing."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.campus.flask_sso.plugins.modules import name_conflicts
+from ansible_collections.campus.flask_sso.plugins.modules import application_state
 
 OURS = "# SPDX-FileCopyrightText: campus.flask_sso contributors\n[Unit]\n"
 RELEASE = "srv/guestbook/releases/0123456789ab/"
@@ -39,29 +39,40 @@ class Host:
 def host(tmp_path, monkeypatch) -> Host:
     """A host without anything of the application's names."""
     host = Host(tmp_path)
-    monkeypatch.setattr(name_conflicts.pwd, "getpwnam", host.accounts.__getitem__)
-    monkeypatch.setattr(name_conflicts.pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_name=host.owner))
-    monkeypatch.setattr(name_conflicts.grp, "getgrnam", host.groups.__getitem__)
-    monkeypatch.setattr(name_conflicts, "ETC", str(tmp_path / "etc"))
-    monkeypatch.setattr(name_conflicts, "STATE", str(tmp_path / "var/lib"))
+    monkeypatch.setattr(application_state.pwd, "getpwnam", host.accounts.__getitem__)
+    monkeypatch.setattr(application_state.pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_name=host.owner))
+    monkeypatch.setattr(application_state.grp, "getgrnam", host.groups.__getitem__)
+    monkeypatch.setattr(application_state, "ETC", str(tmp_path / "etc"))
+    monkeypatch.setattr(application_state, "STATE", str(tmp_path / "var/lib"))
     monkeypatch.setattr(
-        name_conflicts, "UNIT_DIRECTORIES", [f"{tmp_path}/etc/systemd/system", f"{tmp_path}/usr/lib/systemd"]
+        application_state, "UNIT_DIRECTORIES", [f"{tmp_path}/etc/systemd/system", f"{tmp_path}/usr/lib/systemd"]
     )
-    is_closed = name_conflicts.is_closed  # directories of tests are themselves below closed ones
-    monkeypatch.setattr(name_conflicts, "is_closed", lambda path: path == f"{tmp_path}/srv" and is_closed(path))
+    is_closed = application_state.is_closed  # directories of tests are themselves below closed ones
+    monkeypatch.setattr(application_state, "is_closed", lambda path: path == f"{tmp_path}/srv" and is_closed(path))
     (tmp_path / "srv").mkdir()
     return host
 
 
 @pytest.fixture
-def look(run_module, host):
-    """Look at the host for the usual accounts or others; return the conflicts and the accounts that the role makes."""
+def state(run_module, host):
+    """Look at the host with the usual parameters or others; return all that is found."""
+
+    def run(**parameters) -> dict:
+        names = {"name": "guestbook", "user": "guestbook", "owner": "guestbook-deploy", "group": "www-data"}
+        units = ["guestbook", "guestbook-gunicorn"]
+        path = f"{host.root}/srv/guestbook"
+        return run_module(application_state, check_mode=True, path=path, units=units, **names | parameters)
+
+    return run
+
+
+@pytest.fixture
+def look(state):
+    """Look at the host for the usual accounts or others; return the conflicts and which accounts the role creates."""
 
     def run(**accounts) -> tuple[list[str], list[str]]:
-        names = {"name": "guestbook", "user": "guestbook", "owner": "guestbook-deploy"} | accounts
-        units = ["guestbook", "guestbook-gunicorn"]
-        result = run_module(name_conflicts, check_mode=True, path=f"{host.root}/srv/guestbook", units=units, **names)
-        return result["conflicts"], result["accounts"]
+        result = state(**accounts)
+        return result["conflicts"], result["missing_accounts"]
 
     return run
 
@@ -81,10 +92,32 @@ def test_nothing_is_in_the_way_on_a_bare_host(look):
     assert look() == ([], ["guestbook-deploy", "guestbook"])
 
 
-@pytest.mark.parametrize("gecos", ["campus.flask_sso", ""])
-def test_what_an_earlier_run_made_is_known_again(host, look, gecos):
-    deployed(host, gecos)
+def test_what_an_earlier_run_made_is_known_again(host, look):
+    deployed(host, "campus.flask_sso")
+    assert look() == ([], [])
+
+
+def test_accounts_without_the_remark_get_it(host, look):
+    deployed(host, "")
     assert look() == ([], ["guestbook-deploy", "guestbook"])
+
+
+def test_an_account_that_lost_its_home_gets_it_again(host, look):
+    deployed(host, "campus.flask_sso")
+    host.add("guestbook", dir="/home/guestbook")
+    assert look()[1] == ["guestbook"]
+
+
+def test_the_group_of_the_socket_is_created_where_it_is_missing(host, state):
+    assert state()["missing_groups"] == ["www-data"]
+    host.groups["www-data"] = SimpleNamespace(gr_gid=33)
+    assert state()["missing_groups"] == []
+
+
+def test_files_of_another_server_are_found(host, state):
+    host.write("etc/systemd/system/guestbook-gunicorn.socket", OURS)
+    paths = [f"{host.root}/etc/systemd/system/guestbook{suffix}" for suffix in (".socket", "-gunicorn.socket")]
+    assert state(leftovers=paths)["leftovers"] == paths[1:]
 
 
 def test_interrupted_first_run_is_known_again(host, look):

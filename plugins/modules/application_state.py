@@ -2,17 +2,17 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Find what on a host already has the names that an application is about to take."""
+"""Find what a host has of an application, and what of other origin has its names."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: name_conflicts
-short_description: Find what on a host already has the names that an application is about to take
+module: application_state
+short_description: Find what a host has of an application, and what of other origin has its names
 version_added: 0.1.0
 description:
-  - Looks for accounts, groups, units and directories of these names that the role flask_app has not made, and changes
-    nothing.
+  - Looks for accounts, groups, units and directories of these names that the role flask_app has not made, and for those
+    that it still has to make. Changes nothing.
   - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
     a unit, if it names this collection; a directory, by what it holds or who owns it.
 author: campus.flask_sso contributors (!UNKNOWN)
@@ -38,6 +38,15 @@ options:
     type: list
     elements: str
     required: true
+  group:
+    description: Group that may use the application's socket.
+    type: str
+    required: true
+  leftovers:
+    description: Paths of what the application no longer uses.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Looks and changes nothing.
@@ -45,14 +54,15 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what has the application's names already
-  campus.flask_sso.name_conflicts:
+- name: Look at what the host has of the application
+  campus.flask_sso.application_state:
     name: guestbook
     user: guestbook
     owner: guestbook-deploy
     path: /srv/guestbook
     units: [guestbook, guestbook-gunicorn]
-  register: names
+    group: www-data
+  register: application
 """
 
 RETURN = r"""
@@ -61,8 +71,20 @@ conflicts:
   returned: success
   type: list
   elements: str
-accounts:
-  description: Those of O(user) and O(owner) that the role makes, or has made. The others are used as they are.
+missing_accounts:
+  description: >-
+    Those of O(user) and O(owner) that the role has to create, or to give its home, shell or remark. Accounts of other
+    origin are used as they are.
+  returned: success
+  type: list
+  elements: str
+missing_groups:
+  description: O(group), where there is no such group.
+  returned: success
+  type: list
+  elements: str
+leftovers:
+  description: Those of O(leftovers) that exist.
   returned: success
   type: list
   elements: str
@@ -87,6 +109,7 @@ ETC = "/etc"
 STATE = "/var/lib"
 MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it makes
 SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
+SHELL = "/usr/sbin/nologin"
 ANOTHER_NAME = "Choose another flask_app_name"
 
 
@@ -170,6 +193,15 @@ class Application:
         # The role has not always written the remark.
         alike = entry.pw_dir == self.path and os.path.basename(entry.pw_shell) == "nologin"
         return alike and (self._has_releases() or find(pwd.getpwnam, self.owner) is not None)
+
+    def is_missing(self, account):
+        """Return whether the role has to create or correct an account.
+
+        :param str account: The account.
+        """
+        entry = find(pwd.getpwnam, account)
+        made = entry and (entry.pw_gecos, entry.pw_dir, entry.pw_shell) == (MARK, self.path, SHELL)
+        return not made and self.is_made_here(account)
 
     def _account_conflict(self, variable, account, chosen):
         """Say why an account cannot be made or used; `chosen` tells whether it has another name than the usual one."""
@@ -260,12 +292,20 @@ def main():
             "owner": {"type": "str", "required": True},
             "path": {"type": "path", "required": True},
             "units": {"type": "list", "elements": "str", "required": True},
+            "group": {"type": "str", "required": True},
+            "leftovers": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+    group, leftovers = module.params.pop("group"), module.params.pop("leftovers")
     application = Application(**module.params, run_command=module.run_command)
-    accounts = [account for account in (application.owner, application.user) if application.is_made_here(account)]
-    module.exit_json(changed=False, conflicts=application.conflicts(), accounts=accounts)
+    module.exit_json(
+        changed=False,
+        conflicts=application.conflicts(),
+        missing_accounts=list(filter(application.is_missing, (application.owner, application.user))),
+        missing_groups=[] if find(grp.getgrnam, group) else [group],
+        leftovers=list(filter(os.path.lexists, leftovers)),
+    )
 
 
 if __name__ == "__main__":

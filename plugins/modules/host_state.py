@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Collect in one look what the roles have to know of a host before they change it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_state
+short_description: Collect in one look what the roles have to know of a host before they change it
+version_added: 0.1.0
+description:
+  - Reads which packages are installed, how old the package lists are, who listens on which TCP port, and which firewall
+    runs. Changes nothing.
+author: campus.flask_sso contributors (!UNKNOWN)
+options:
+  package_manager:
+    description: The host's package manager, as the fact C(pkg_mgr) names it. V(apt) asks dpkg, any other asks RPM.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Looks and changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  campus.flask_sso.host_state:
+    package_manager: "{{ ansible_facts['pkg_mgr'] }}"
+  register: host
+"""
+
+RETURN = r"""
+firewall:
+  description: The firewall service that runs, V(firewalld), V(ufw) or V(nftables); empty where none does.
+  returned: success
+  type: str
+listeners:
+  description: Programs that listen on a TCP port.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    port:
+      description: The port.
+      type: int
+    name:
+      description: Name of the program; empty where the kernel does not tell.
+      type: str
+    pid:
+      description: Number of its process; 0 where the kernel does not tell.
+      type: int
+package_lists_hours:
+  description: Age of the lists of apt in hours; V(null) where there are none, 0 without apt.
+  returned: success
+  type: float
+packages:
+  description: Names of the packages that are installed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import glob
+import os
+import re
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+LISTS = "/var/lib/apt/lists"
+FIREWALLS = ["firewalld", "ufw", "nftables"]
+INSTALLED = {
+    "apt": ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n"],
+    "rpm": ["rpm", "--query", "--all", "--queryformat", "installed %{NAME}\n"],
+}
+
+
+def packages(output):
+    """Read which packages are installed.
+
+    :param str output: What a command of :data:`INSTALLED` has printed: a status and a name in each line.
+    :returns: Their names.
+    """
+    return sorted({line.split()[1] for line in output.splitlines() if line.startswith("installed ")})
+
+
+def package_lists_hours(directory, now):
+    """Say how old the package lists of apt are.
+
+    :param str directory: Where apt keeps them.
+    :param float now: The time, in seconds since the epoch.
+    :returns: Hours since apt has refreshed them, or None where there are none.
+    """
+    lists = glob.glob(os.path.join(directory, "*_Packages*"))
+    # A list that has not changed keeps its server's time; the directory has that of the refresh.
+    return (now - max(os.path.getmtime(path) for path in [directory, *lists])) / 3600 if lists else None
+
+
+def listeners(output):
+    """Read who listens on which port.
+
+    :param str output: What ``ss`` has printed: a socket in each line, its address in the fourth column.
+    :returns: A list of mappings with ``port``, ``name`` and ``pid``.
+    """
+    found = []
+    for line in output.splitlines():
+        port = int(line.split()[3].rpartition(":")[2])
+        programs = re.findall(r'\("(.*?)",pid=(\d+),fd=\d+\)', line) or [("", "0")]
+        found += [{"port": port, "name": name, "pid": int(pid)} for name, pid in programs]
+    return found
+
+
+def active(names, output):
+    """Say which of some services runs.
+
+    :param list names: The services.
+    :param str output: What ``systemctl is-active`` has printed for them: a state in each line.
+    :returns: The first that is active, or an empty string.
+    """
+    return next((name for name, state in zip(names, output.splitlines()) if state == "active"), "")
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"package_manager": {"type": "str", "required": True}}, supports_check_mode=True
+    )
+    apt = module.params["package_manager"] == "apt"
+
+    def output(command, **options):
+        return module.run_command(command, environ_update={"LC_ALL": "C"}, **options)[1]
+
+    module.exit_json(
+        changed=False,
+        packages=packages(output(INSTALLED["apt" if apt else "rpm"], check_rc=True)),
+        package_lists_hours=package_lists_hours(LISTS, time.time()) if apt else 0.0,
+        listeners=listeners(
+            output(["ss", "--no-header", "--numeric", "--tcp", "--listening", "--processes"], check_rc=True)
+        ),
+        firewall=active(FIREWALLS, output(["systemctl", "is-active", *FIREWALLS])),
+    )
+
+
+if __name__ == "__main__":
+    main()

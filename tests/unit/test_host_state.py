@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles know of a host before they change it."""
+
+import os
+
+import pytest
+from ansible_collections.campus.flask_sso.plugins.modules import host_state
+
+SOCKETS = """\
+LISTEN 0 511  0.0.0.0:443  0.0.0.0:* users:(("apache2",pid=12,fd=4),("apache2",pid=13,fd=4))
+LISTEN 0 511     [::]:8080    [::]:*
+LISTEN 0 4096 127.0.0.1%lo:53 0.0.0.0:* users:(("systemd-resolve",pid=7,fd=14))
+"""
+PROGRAMS = {
+    "dpkg-query": r"printf 'installed apache2\nconfig-files nginx\ninstalled python3\n'",
+    "rpm": r"printf 'installed httpd\ninstalled gpg-pubkey\ninstalled gpg-pubkey\n'",
+    "ss": f"cat <<'END'\n{SOCKETS}END",
+    "systemctl": r"printf 'inactive\nactive\nactive\n'; exit 3",
+}
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Have a host with these programs, whose package lists are in a directory; return that."""
+    for name, script in PROGRAMS.items():
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(host_state, "LISTS", str(tmp_path / "lists"))
+    (tmp_path / "lists").mkdir()
+    return tmp_path / "lists"
+
+
+def test_the_packages_are_those_that_are_installed_not_those_that_left_files(host, run_module):
+    assert run_module(host_state, package_manager="apt")["packages"] == ["apache2", "python3"]
+
+
+def test_the_packages_come_from_rpm_where_that_is_the_package_manager(host, run_module):
+    state = run_module(host_state, package_manager="dnf")
+    assert (state["packages"], state["package_lists_hours"]) == (["gpg-pubkey", "httpd"], 0)
+
+
+def test_every_program_that_holds_a_port_is_named(host, run_module):
+    assert run_module(host_state, package_manager="apt")["listeners"] == [
+        {"port": 443, "name": "apache2", "pid": 12},
+        {"port": 443, "name": "apache2", "pid": 13},
+        {"port": 8080, "name": "", "pid": 0},
+        {"port": 53, "name": "systemd-resolve", "pid": 7},
+    ]
+
+
+def test_the_first_firewall_that_runs_is_the_firewall(host, run_module):
+    assert run_module(host_state, package_manager="apt")["firewall"] == "ufw"
+
+
+def test_no_firewall_is_an_empty_string():
+    assert host_state.active(host_state.FIREWALLS, "inactive\ninactive\ninactive\n") == ""
+
+
+def test_lists_that_are_not_there_have_no_age(host, run_module):
+    assert run_module(host_state, package_manager="apt")["package_lists_hours"] is None
+
+
+def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(host):
+    packages = host / "deb.debian.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"
+    packages.write_text("")
+    os.utime(packages, (0, 0))
+    os.utime(host, (36000, 36000))
+    assert host_state.package_lists_hours(str(host), 43200) == 2
