@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   begin_release.sh DIRECTORY RELEASE VENV OWNER    makes room for a release, without what is left of one that was not completed;
+#                                                    prints "venv" where its virtual environment is complete
+
+directory=$1 release=$2 venv=$3 owner=$4
+umask 022
+[ -e "$release/complete" ] || rm --recursive --force "$release"
+mkdir --parents "$directory"
+for path in "$directory" "$directory/releases" "$release" "$release/app"; do
+    # Root must not follow a link that the owner has put there.
+    [ ! -L "$path" ] || { echo "$path is a link. Remove it." >&2 && exit 1; }
+    [ -d "$path" ] || mkdir "$path"
+    chown "$owner:$owner" "$path"
+    chmod 0755 "$path"
+done
+[ ! -e "$venv/complete" ] || echo venv

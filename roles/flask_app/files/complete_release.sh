@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   complete_release.sh RELEASE VENV OWNER USER CODE [REQUIREMENT]
+#
+# Gives a release its virtual environment, compiles and opens it, and checks as USER whether that account can read all of it (or exit
+# status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete.
+
+release=$1 venv=$2 owner=$3 user=$4
+shift 4
+ln --symbolic --force --no-dereference "$venv" "$release/venv"
+chown --no-dereference "$owner:$owner" "$release/venv"
+# Other files than the application's own are no fault if Python cannot compile them: templates, tools for another version.
+runuser --user "$owner" -- "$venv/bin/python" -I -c \
+    'import compileall, os, sys; os.umask(0o022); compileall.compile_dir(sys.argv[1], quiet=2)' "$release/app"
+# Whoever ran something in there as root may have left files that nobody else reads. What runs from there goes on.
+chmod --recursive u+rwX,go+rX "$release" "$venv"
+cd /
+closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not -readable -o -type d -not -executable ')' 2>&1) &&
+    [ -z "$closed" ] || { printf '%s\n' "$closed" && exit 3; }
+another=$(runuser --user "$user" -- "$venv/bin/python" -I -c "$@" 2>&1) && [ -z "$another" ] || { printf '%s\n' "$another" && exit 4; }
+install --owner="$owner" --group="$owner" --mode=0444 /dev/null "$release/complete"
