@@ -69,7 +69,7 @@ def sp_keys() -> KeyPair:
 
 
 @pytest.fixture(scope="session")
-def foreign_keys() -> KeyPair:
+def other_keys() -> KeyPair:
     return KeyPair()
 
 

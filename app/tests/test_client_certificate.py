@@ -28,7 +28,7 @@ PEOPLE = [{"issuer": ISSUER, "serial": "a1b", "identifier": "ghopper", "name": "
 
 def browser(**settings) -> Browser:
     """Return a browser of an application that knows its users by certificate."""
-    app = create_app({"SECRET_KEY": "tests", "SOURCE": "client_certificate", **settings})
+    app = create_app({"SECRET_KEY": "tests", "AUTHENTICATION": "client_certificates", **settings})
     app.test_client_class = Browser
     return app.test_client()
 
@@ -125,23 +125,23 @@ def test_login_goes_on_or_says_what_is_missing():
     assert browser().get("/login?next=//evil.example.org", environ=CERTIFICATE).location == "/"
     refused = browser().get("/login")
     assert refused.status_code == 403
-    assert "by a certificate in their browser" in refused.text
+    assert "with a client certificate" in refused.text
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"SOURCE": "fax"}, "write one of shibboleth, client_certificate"),
+        ({"AUTHENTICATION": "fax"}, "write one of shibboleth, saml, client_certificates"),
         ({"PEOPLE": "Grace"}, "a JSON list"),
-        ({"PEOPLE": [{"serial": "1"}]}, "write issuer, serial, identifier"),
-        ({"PEOPLE": [PEOPLE[0] | {"serial": 5}]}, "each a text"),
-        ({"PEOPLE": ["Grace"]}, "write issuer, serial, identifier"),
-        ({"PEOPLE": [PEOPLE[0] | {"name": 5}]}, "each a text"),
-        ({"PEOPLE": [PEOPLE[0] | {"mail": "grace@example.org"}]}, "write issuer, serial, identifier"),
-        ({"PEOPLE": [PEOPLE[0] | {"groups": "navy"}]}, "groups, a list of texts"),
-        ({"PEOPLE": [PEOPLE[0] | {"groups": None}]}, "groups, a list of texts"),
-        ({"PEOPLE": [PEOPLE[0] | {"groups": [5]}]}, "groups, a list of texts"),
-        ({"PEOPLE": [PEOPLE[0] | {"serial": "0A:1B"}]}, "hexadecimal digits alone"),
+        ({"PEOPLE": [{"serial": "1"}]}, "write the strings issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"serial": 5}]}, "write the strings"),
+        ({"PEOPLE": ["Grace"]}, "write the strings issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"name": 5}]}, "write the strings"),
+        ({"PEOPLE": [PEOPLE[0] | {"mail": "grace@example.org"}]}, "write the strings issuer, serial, identifier"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": "navy"}]}, "groups as a list of strings"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": None}]}, "groups as a list of strings"),
+        ({"PEOPLE": [PEOPLE[0] | {"groups": [5]}]}, "groups as a list of strings"),
+        ({"PEOPLE": [PEOPLE[0] | {"serial": "0A:1B"}]}, "hexadecimal digits only"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_remedy(settings, words):

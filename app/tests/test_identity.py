@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_sso_app import create_app
-from flask_sso_app.sources.shibboleth import identify, parse_instant, split_values
-from flask_sso_app.transport import decode
+from flask_sso_app.authentication.shibboleth import identify, parse_datetime, split_values
+from flask_sso_app.transport import decode_wsgi
 
 FORGED = dict.fromkeys(
     ("Remote-User", "ADFS_LOGIN", "Upn", "upn", "displayName", "Shib-Session-ID", "Shib_Session_ID"), "ghopper"
@@ -28,7 +28,7 @@ def me(browser, environ):
 
 def test_session_gives_the_identity(browser):
     assert me(browser, GRACE) == {
-        "source": "shibboleth",
+        "authentication": "shibboleth",
         "identifier": "ghopper",
         "name": "Grace Hopper",
         "email": "grace@example.org",
@@ -170,12 +170,12 @@ def test_split_never_fails_and_gives_no_empty_value(text):
 
 @given(st.text())
 def test_text_round_trips_through_wsgi(text):
-    assert decode(text.encode("utf-8").decode("latin-1")) == text
+    assert decode_wsgi(text.encode("utf-8").decode("latin-1")) == text
 
 
 @given(st.text(max_size=40))
 def test_instant_never_fails(text):
-    parse_instant(text)
+    parse_datetime(text)
 
 
 @given(name=st.text(), groups=VALUES)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_client_certificate import CERTIFICATE, ISSUER, PEOPLE, browser, me
 
-from flask_sso_app import directory
+from flask_sso_app import ldap_directory
+from flask_sso_app.authentication.client_certificates import certificate_fields
 from flask_sso_app.settings import SettingsError
-from flask_sso_app.sources.client_certificate import holder
 
 LDAP = {"uri": "ldaps://ldap.example.org", "base": "ou=people,dc=example,dc=org"}
 BY_EMAIL = LDAP | {"filter": "(mail={email})"}
@@ -51,7 +51,7 @@ def ldap(monkeypatch) -> Mock:
 def clock(monkeypatch) -> Mock:
     """Return a clock that stands still."""
     clock = Mock(return_value=600.0)
-    monkeypatch.setattr(directory, "monotonic", clock)
+    monkeypatch.setattr(ldap_directory, "monotonic", clock)
     return clock
 
 
@@ -63,14 +63,14 @@ def test_directory_says_who_holds_the_certificate():
 
 
 def test_default_filter_compares_issuer_and_serial():
-    condition = directory.fill(directory.DEFAULTS["filter"], holder(CERTIFICATE))
+    condition = ldap_directory.build_filter(ldap_directory.DEFAULTS["filter"], certificate_fields(CERTIFICATE))
     wanted = f'{{ serialNumber 2587, issuer rdnSequence:"{ISSUER}" }}'
     assert condition == f"(userCertificate:certificateExactMatch:={wanted})"
 
 
 def test_issuer_cannot_end_its_quotes_or_the_filter():
-    held = holder(CERTIFICATE | {"SSL_CLIENT_I_DN": r"CN=\"x\" })(uid=*"})
-    assert directory.fill("(x={certificate})", held) == (
+    held = certificate_fields(CERTIFICATE | {"SSL_CLIENT_I_DN": r"CN=\"x\" })(uid=*"})
+    assert ldap_directory.build_filter("(x={certificate})", held) == (
         r'(x={ serialNumber 2587, issuer rdnSequence:"CN=\5c""x\5c"" }\29\28uid=\2a" })'
     )
 
@@ -86,12 +86,12 @@ def test_issuer_cannot_end_its_quotes_or_the_filter():
     ],
 )
 def test_name_is_text_in_a_filter(name, condition):
-    assert directory.fill("(cn={name})", {"name": name, "email": "x", "certificate": "x"}) == condition
+    assert ldap_directory.build_filter("(cn={name})", {"name": name, "email": "x", "certificate": "x"}) == condition
 
 
 @given(st.text())
 def test_any_text_is_escaped_and_comes_back(text):
-    escaped = directory.escape(text)
+    escaped = ldap_directory.escape_filter(text)
     assert not set("*()\0") & set(escaped)
     assert re.sub(r"\\([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), escaped) == text
 
@@ -110,7 +110,7 @@ def test_certificate_without_the_one_value_asked_for_is_nobody(ldap, caplog, set
     ldap.initialize.reset_mock()
     assert me(CERTIFICATE | change, LDAP=settings) is None
     ldap.initialize.assert_not_called()
-    assert f"The certificate with serial number 0A1B of '{ISSUER}' is nobody's in the directory." in caplog.text
+    assert f"The certificate with serial number 0A1B of '{ISSUER}' matches no person in the directory." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_directory_that_is_down_is_said_to_be_down(ldap, caplog, path, step):
     (ldap if step == "initialize" else connection).configure_mock(**{f"{step}.side_effect": DownError("Can't contact")})
     answer = browser(LDAP=LDAP | {"uri": "ldap://ldap.example.org"}).get(path, environ=CERTIFICATE)
     assert answer.status_code == 503
-    assert "directory of this site&#39;s users does not answer" in answer.text
+    assert "directory of users does not answer" in answer.text
     assert 'The directory ldap://ldap.example.org does not answer: DownError("Can\'t contact")' in caplog.text
     assert "Traceback" not in caplog.text
     assert step == "initialize" or connection.unbind_s.called
@@ -185,7 +185,7 @@ def test_failures_and_strangers_are_not_kept(ldap, clock):
 
 
 def test_no_more_answers_are_kept_than_fit(ldap, monkeypatch):
-    monkeypatch.setattr(directory, "ANSWERS", 2)
+    monkeypatch.setattr(ldap_directory, "CACHE_SIZE", 2)
     visitor = browser(LDAP=LDAP)
     for serial in ("1", "2", "3", "1"):
         visitor.get("/hello", environ=CERTIFICATE | {"SSL_CLIENT_M_SERIAL": serial})
@@ -217,7 +217,7 @@ def test_password_is_the_credential(ldap, monkeypatch, tmp_path):
         ({"uri": "ldaps://a ldap://b"}, "write ldaps://HOST"),
         ({"uri": ""}, "write ldaps://HOST"),
         ({"base": ""}, "base is missing"),
-        ({"base": ["x"]}, "are texts"),
+        ({"base": ["x"]}, "are strings"),
         ({"filter": "(objectClass=person)"}, r"write one with \{certificate\}"),
         ({"filter": "(uid={user})"}, r"write one with \{certificate\}"),
         ({"filter": "(cn={name.__class__})"}, r"write one with \{certificate\}"),
@@ -238,10 +238,11 @@ def test_wrong_settings_are_refused_with_the_remedy(change, words):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"PEOPLE": [], "LDAP": LDAP}, {"SOURCE": "shibboleth", "LDAP": LDAP}]
+    "settings",
+    [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"PEOPLE": [], "LDAP": LDAP}, {"AUTHENTICATION": "shibboleth", "LDAP": LDAP}],
 )
 def test_directory_goes_with_certificates_alone(settings):
-    with pytest.raises(SettingsError, match="without FLASK_SSO_PEOPLE"):
+    with pytest.raises(SettingsError, match="does not go with FLASK_SSO_PEOPLE"):
         browser(**settings)
 
 
@@ -257,5 +258,5 @@ def test_people_can_be_listed_in_a_file(tmp_path):
     path.write_text(json.dumps(PEOPLE))
     assert me(CERTIFICATE, PEOPLE=str(path))["identifier"] == "ghopper"
     path.write_text("ghopper")
-    with pytest.raises(SettingsError, match="the path of a file"):
+    with pytest.raises(SettingsError, match="the path of a JSON file"):
         browser(PEOPLE=str(path))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import Forbidden
 
 from flask_sso_app import create_app
-from flask_sso_app.login import is_own_path
+from flask_sso_app.login import is_local_path
 
 
 def test_start_page_offers_the_login(browser):
@@ -96,14 +96,14 @@ def test_login_leads_nowhere_else(browser, target):
 @given(st.text(alphabet="/\\:@?#. \t\r\n\0abé\u2028") | st.text() | st.text().map("/".__add__))
 @example("/./\\evil.example")
 def test_own_path_stays_on_this_site_as_browsers_read_it(url):
-    if is_own_path(url):
+    if is_local_path(url):
         read = re.sub(r"[\t\r\n]", "", url.strip()).replace("\\", "/")
         assert urlsplit(urljoin(f"{SITE}/login", read))[:2] == ("https", "flask.example.org")
 
 
 @given(st.from_regex(r"/([a-zé][a-z0-9é/._~-]{0,20})?(\?[a-z=&é]{0,20})?", fullmatch=True))
 def test_every_ordinary_path_is_an_own_path(url):
-    assert is_own_path(url)
+    assert is_local_path(url)
 
 
 @pytest.mark.parametrize("environ", [GRACE, {}])
@@ -131,14 +131,14 @@ def test_pages_hold_nothing_inline(browser, path):
 
 def test_error_pages_help(browser):
     answer = browser.get("/nowhere")
-    assert (answer.status_code, "There is no such page" in answer.text) == (404, True)
+    assert (answer.status_code, "Page not found" in answer.text) == (404, True)
     answer = browser.post("/")
     assert (answer.status_code, "GET" in answer.headers["Allow"]) == (405, True)
 
 
 @pytest.mark.parametrize(
     ("fault", "code", "heading"),
-    [(Forbidden, 403, "You may not see this page"), (ValueError, 500, "Something went wrong")],
+    [(Forbidden, 403, "Access denied"), (ValueError, 500, "Internal error")],
 )
 def test_fault_is_a_friendly_page_without_details(fault, code, heading):
     app = create_app({"SECRET_KEY": "tests"})

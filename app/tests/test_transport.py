@@ -43,7 +43,9 @@ def test_proxy_vouches_by_headers():
     assert browser().get("/login", headers=headers(GRACE | {"upn": ""})).status_code == 403
     certificate = headers({"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN_CN": "Grace Hopper"})
     certificate |= {"X-Gate-SSL-CLIENT-S-DN-CN-1": ""}  # the proxy has no second name
-    assert browser(SOURCE="client_certificate").get("/hello", headers=certificate).text == "Hello Grace Hopper!"
+    assert (
+        browser(AUTHENTICATION="client_certificates").get("/hello", headers=certificate).text == "Hello Grace Hopper!"
+    )
 
 
 def test_without_the_setting_such_headers_are_nothing(browser):
@@ -103,7 +105,7 @@ def served(request, files) -> tuple[str, int]:
         number = free.getsockname()[1]
     options = ["--tls", files["server"], files["server"], "--port", str(number)]
     if request.param == "mutual":
-        options += ["--clients", files["ca"]]
+        options += ["--client-ca", files["ca"]]
     command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL, env={**os.environ}) as run:
         for _ in range(100):
@@ -137,7 +139,7 @@ def test_development_server_knows_its_visitors(served, files):
             ask(port, files, who)
 
 
-@pytest.mark.parametrize("options", [["--clients", __file__], ["--tls", __file__, __file__, "--revoked", __file__]])
+@pytest.mark.parametrize("options", [["--client-ca", __file__], ["--tls", __file__, __file__, "--crl", __file__]])
 def test_options_that_do_not_fit_are_refused(options):
     command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
@@ -148,8 +150,8 @@ def test_options_that_do_not_fit_are_refused(options):
 def test_files_of_another_kind_are_named(files, tmp_path):
     (tmp_path / "note.txt").write_text("no PEM")
     good, bad = str(files["server"]), str(tmp_path / "note.txt")
-    options = [["--tls", bad, good], ["--tls", good, bad], ["--tls", good, good, "--clients", bad]]
-    options.append(["--tls", good, good, "--clients", str(files["ca"]), "--revoked", bad])
+    options = [["--tls", bad, good], ["--tls", good, bad], ["--tls", good, good, "--client-ca", bad]]
+    options.append(["--tls", good, good, "--client-ca", str(files["ca"]), "--crl", bad])
     for given in options:
         command = [sys.executable, "-m", "flask_sso_app", "serve", *given]
         done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)

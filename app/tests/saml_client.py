@@ -15,7 +15,7 @@ from flask_sso_app import create_app
 
 def open_browser(saml: dict, **settings) -> Browser:
     """Return a browser of a service provider."""
-    app = create_app({"SECRET_KEY": "tests", "SOURCE": "saml", "SAML": saml, **settings})
+    app = create_app({"SECRET_KEY": "tests", "AUTHENTICATION": "saml", "SAML": saml, **settings})
     app.test_client_class = Browser
     return app.test_client()
 
