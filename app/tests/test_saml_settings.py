@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A service provider that could not work does not start, and says why."""
+"""The application does not start with an invalid setting ``SAML``, and says why."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def start(saml: object):
         ),
     ],
 )
-def test_wrong_setting(saml, change, text):
+def test_invalid_setting(saml, change, text):
     with pytest.raises(SettingsError, match=text):
         start({**saml, **change})
 
 
 @pytest.mark.parametrize("setting", [None, "", [], {}])
-def test_no_setting(setting):
+def test_missing_setting(setting):
     with pytest.raises(SettingsError, match="FLASK_SSO_SAML"):
         start(setting)
 
@@ -85,10 +85,10 @@ def test_no_setting(setting):
         (lambda text: text.replace('use="signing"', 'use="encryption"'), "no readable signing"),
         (lambda text: text.replace("<ds:X509Certificate>M", "<ds:X509Certificate>x"), "no readable signing"),
         (lambda text: text.replace('"https://idp.example.org/sso"', '"javascript:x"'), "idp_sso_url_invalid"),
-        (lambda text: several(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
-        (lambda text: several(text, text), "describes https://idp.example.org/metadata twice"),
+        (lambda text: entities_descriptor(text, text.replace("/metadata", "/other")), "set idp_entity_id"),
+        (lambda text: entities_descriptor(text, text), "describes https://idp.example.org/metadata twice"),
         (
-            lambda text: several(text, text.replace("IDPSSO", "SPSSO")),
+            lambda text: entities_descriptor(text, text.replace("IDPSSO", "SPSSO")),
             "describes https://idp.example.org/metadata twice",
         ),
         (
@@ -98,20 +98,20 @@ def test_no_setting(setting):
         (lambda text: text.replace("entityID", 'validUntil="soon" entityID'), "validUntil='soon' is not a date"),
     ],
 )
-def test_wrong_metadata(saml, tmp_path, idp, change, text):
+def test_invalid_metadata(saml, tmp_path, idp, change, text):
     (tmp_path / "idp.xml").write_text(change(idp.metadata()))
     with pytest.raises(SettingsError, match=text):
         start(saml)
 
 
-def several(*texts: str) -> str:
+def entities_descriptor(*texts: str) -> str:
     declaration = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
     return f"<md:EntitiesDescriptor {declaration}>{''.join(texts)}</md:EntitiesDescriptor>"
 
 
-def test_one_of_several(saml, tmp_path, idp):
+def test_metadata_with_several_entities(saml, tmp_path, idp):
     other = idp.metadata("https://other.example.org").replace("/metadata", "/other")
-    (tmp_path / "idp.xml").write_text(several(other, idp.metadata()))
+    (tmp_path / "idp.xml").write_text(entities_descriptor(other, idp.metadata()))
     browser = start({**saml, "idp_entity_id": idp.entity_id}).test_client()
     assert browser.get("/login").location.startswith("https://idp.example.org/sso?")
 
@@ -122,14 +122,14 @@ def test_key_of_another_certificate(saml, tmp_path, other_keys):
         start(saml)
 
 
-def test_key_for_encryption_of_another_certificate(saml, tmp_path, other_keys):
+def test_encryption_key_of_another_certificate(saml, tmp_path, other_keys):
     (tmp_path / "other.key").write_bytes(other_keys.key)
     saml |= {"encryption_certificate": saml["certificate"], "encryption_key": str(tmp_path / "other.key")}
     with pytest.raises(SettingsError, match="encryption_certificate and encryption_key, which cannot be used together"):
         start(saml)
 
 
-def test_key_that_python3_saml_cannot_use(saml, tmp_path):
+def test_key_that_cannot_sign(saml, tmp_path):
     keys = KeyPair(ec.generate_private_key(ec.SECP256R1()))
     (tmp_path / "sp.key").write_bytes(
         keys.private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -139,7 +139,7 @@ def test_key_that_python3_saml_cannot_use(saml, tmp_path):
         start(saml)
 
 
-def test_key_from_systemd_and_words_around_the_certificate(saml, monkeypatch, tmp_path, sp_keys):
+def test_key_from_systemd_and_certificate_with_text(saml, monkeypatch, tmp_path, sp_keys):
     (tmp_path / "credentials").mkdir()
     (tmp_path / "sp.key").rename(tmp_path / "credentials" / "saml_key")
     (tmp_path / "sp.crt").write_bytes(b"Certificate:\n    Data:\n" + sp_keys.certificate)
@@ -166,7 +166,7 @@ def test_clock_skew_reaches_python3_saml(saml):
 
 
 @pytest.mark.parametrize("source", ["shibboleth", "client_certificates"])
-def test_other_sources_need_nothing_of_it(source):
+def test_other_methods_do_not_need_the_saml_packages(source):
     code = f"""
 import sys
 sys.modules.update(dict.fromkeys(["lxml", "onelogin", "sqlalchemy", "xmlsec"]))
