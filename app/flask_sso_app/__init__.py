@@ -11,41 +11,42 @@ from flask import Flask, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response
 
-from flask_sso_app import directory, pages, settings, sources, transport
+from flask_sso_app import authentication, ldap_directory, pages, settings, transport
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 
-#: What answers whoever asks, even when nobody can say who that is.
-FOR_ANYBODY = ("static", "pages.healthz")
+#: Endpoints that need no identity. They answer even if the directory of users does not.
+PUBLIC_ENDPOINTS = ("static", "pages.healthz")
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Build the application.
+    """Create the application.
 
     :param config: settings that override those of the environment (see :mod:`flask_sso_app.settings`).
+    :return: the application.
     :raises flask_sso_app.settings.SettingsError: if a setting is wrong or the secret key is missing.
     """
     app = Flask(__name__)
     settings.load(app, config or {})
-    directory.init_app(app)
-    sources.init_app(app)
+    ldap_directory.init_app(app)
+    authentication.init_app(app)
     app.register_blueprint(pages.blueprint)
-    app.before_request(identify)
-    app.after_request(protect)
-    app.register_error_handler(HTTPException, error_page)
+    app.before_request(load_identity)
+    app.after_request(set_security_headers)
+    app.register_error_handler(HTTPException, handle_http_error)
     return app
 
 
-def identify() -> None:
-    """Find out who sends this request. Every request asks anew, so a logout takes effect at once."""
-    g.variables = transport.variables(request.environ, current_app.config["HEADER_PREFIX"])
-    g.identity = None if request.endpoint in FOR_ANYBODY else sources.identify(g.variables)
+def load_identity() -> None:
+    """Set ``g.identity`` to the identity of the user, or None. It is never cached, so a logout takes effect at once."""
+    g.server_variables = transport.server_variables(request.environ, current_app.config["HEADER_PREFIX"])
+    g.identity = None if request.endpoint in PUBLIC_ENDPOINTS else authentication.identify(g.server_variables)
 
 
-def protect(response: Response) -> Response:
-    """Restrict what a page may load, and keep personal pages out of every cache."""
+def set_security_headers(response: Response) -> Response:
+    """Restrict what a page may load, and forbid caches to store personal pages."""
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"
@@ -53,9 +54,9 @@ def protect(response: Response) -> Response:
     return response
 
 
-def error_page(error: HTTPException) -> HTTPException | Response:
-    """Answer an error with a page that says what to do; its headers (such as ``Allow``) are kept."""
-    if isinstance(error, SecurityError):  # an untrusted Host: there is no site to build links for
+def handle_http_error(error: HTTPException) -> HTTPException | Response:
+    """Return an error page that says what to do. Headers of the error, such as ``Allow``, are kept."""
+    if isinstance(error, SecurityError):  # the Host is not trusted, so url_for() fails
         return error
     response = error.get_response()
     response.set_data(render_template("error.html", error=error))

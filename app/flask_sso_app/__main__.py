@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``flask_sso_app serve``: the application under Flask's own server, for development."""
+"""``flask_sso_app serve``: run the application with Flask's development server."""
 
 from __future__ import annotations
 
@@ -25,43 +25,51 @@ def main() -> None:
 
 @main.command()
 @click.option("--tls", nargs=2, type=FILE, metavar="CERTIFICATE KEY", help="Serve TLS with these PEM files.")
-@click.option("--clients", type=FILE, metavar="CA", help="Let in whoever has a certificate of this authority.")
-@click.option("--revoked", type=FILE, metavar="CRL", help="Refuse certificates that are on this list.")
+@click.option("--client-ca", type=FILE, metavar="CA", help="Require client certificates issued by this CA.")
+@click.option("--crl", type=FILE, metavar="CRL", help="Reject the certificates on this revocation list.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5000, show_default=True)
-def serve(tls: tuple[Path, Path] | None, clients: Path | None, revoked: Path | None, host: str, port: int) -> None:
+def serve(tls: tuple[Path, Path] | None, client_ca: Path | None, crl: Path | None, host: str, port: int) -> None:
     """Serve the application on this machine. Not for production: use gunicorn, uWSGI or mod_wsgi there."""
-    if (clients or revoked) and not tls:
-        raise click.UsageError("--clients and --revoked need --tls.")
-    if revoked and not clients:
-        raise click.UsageError("--revoked needs --clients.")
+    if (client_ca or crl) and not tls:
+        raise click.UsageError("--client-ca and --crl need --tls.")
+    if crl and not client_ca:
+        raise click.UsageError("--crl needs --client-ca.")
     os.environ.setdefault("FLASK_SSO_SECRET_KEY", secrets.token_hex())
-    if clients:
-        os.environ.setdefault("FLASK_SSO_SOURCE", "client_certificate")
-    run_simple(
-        host, port, create_app(), threaded=True, ssl_context=tls_context(*tls, clients, revoked) if tls else None
-    )
+    if client_ca:
+        os.environ.setdefault("FLASK_SSO_AUTHENTICATION", "client_certificates")
+    run_simple(host, port, create_app(), threaded=True, ssl_context=tls_context(*tls, client_ca, crl) if tls else None)
 
 
-def tls_context(certificate: Path, key: Path, clients: Path | None, revoked: Path | None) -> ssl.SSLContext:
-    """Return a server's TLS settings: version 1.2 or later, and a certificate of each visitor if `clients` is given."""
+def tls_context(certificate: Path, key: Path, client_ca: Path | None, crl: Path | None) -> ssl.SSLContext:
+    """Return an SSL context for TLS 1.2 or later.
+
+    :param certificate: certificate of the server, with its chain (PEM).
+    :param key: private key of the certificate (PEM).
+    :param client_ca: if given, clients need a certificate issued by this CA (PEM).
+    :param crl: list of the certificates that the CA has revoked (PEM).
+    :raises click.UsageError: if a file cannot be used.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load(context.load_cert_chain, certificate, key)
-    if clients:
+    load_pem(context.load_cert_chain, certificate, key)
+    if client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
-        load(context.load_verify_locations, clients)
-    if revoked:
-        load(context.load_verify_locations, revoked)
+        load_pem(context.load_verify_locations, client_ca)
+    if crl:
+        load_pem(context.load_verify_locations, crl)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     return context
 
 
-def load(into: Callable[..., None], *files: Path) -> None:
-    """Load PEM files into a context, or name them."""
+def load_pem(loader: Callable[..., None], *files: Path) -> None:
+    """Load PEM files with a method of an SSL context.
+
+    :raises click.UsageError: if a file cannot be used.
+    """
     try:
-        into(*files)
-    except OSError as error:  # ssl.SSLError is one, too
+        loader(*files)
+    except OSError as error:  # includes ssl.SSLError
         names = " with ".join(str(file) for file in files)
         raise click.UsageError(
             f"{names} cannot be used: {error}. Give PEM files, and a key that belongs to its certificate."

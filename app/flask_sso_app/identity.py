@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one identity object that the application works with, whichever way a user came in."""
+"""The identity of a user, the same for all authentication methods."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 class Session:
     """How and when the user was authenticated.
 
-    :param id: the session's secret id; never show it whole.
+    :param id: session ID; it may be secret, so never show all of it.
     :param identity_provider: entityID of the identity provider.
-    :param authenticated_at: authentication instant.
+    :param authenticated_at: time of the authentication.
     :param context: authentication context class.
     """
 
@@ -27,7 +27,7 @@ class Session:
 
     @property
     def reference(self) -> str:
-        """The start of the id: enough to find the session in a log, too little to take it over."""
+        """The start of the ID: enough to find the session in a log, too short to hijack it."""
         return f"{self.id[:9]}…"
 
 
@@ -35,16 +35,16 @@ class Session:
 class Identity:
     """A user who is logged in.
 
-    :param source: name of the adapter that vouches for the user.
-    :param identifier: stable and unique; the only field that is never empty.
+    :param authentication: name of the authentication method.
+    :param identifier: stable, unique name of the user; the only field that is never empty.
     :param name: full name.
     :param email: email address.
-    :param groups: names of the groups, in the order sent.
-    :param attributes: all known attributes with their values.
+    :param groups: names of the groups, in the order received.
+    :param attributes: all attributes that the application reads, with their values.
     :param session: how and when the user was authenticated.
     """
 
-    source: str
+    authentication: str
     identifier: str
     name: str
     email: str
@@ -55,14 +55,17 @@ class Identity:
     @classmethod
     def from_attributes(
         cls,
-        source: str,
+        authentication: str,
         fields: Mapping[str, str],
         attributes: Mapping[str, tuple[str, ...]],
         session: Session | None,
     ) -> Identity | None:
-        """Build the identity from what an identity provider sent.
+        """Create an identity from the attributes of an identity provider.
 
-        :param fields: field of the identity to name of the attribute.
+        :param authentication: name of the authentication method.
+        :param fields: maps fields of the identity to names of attributes.
+        :param attributes: the attributes with their values.
+        :param session: how and when the user was authenticated.
         :return: None without a session, or without exactly one value of the identifier.
         """
 
@@ -75,7 +78,7 @@ class Identity:
         if session is None or len(values("identifier")) != 1:
             return None
         return cls(
-            source=source,
+            authentication=authentication,
             identifier=first("identifier"),
             name=first("name"),
             email=first("email"),
@@ -86,7 +89,7 @@ class Identity:
 
     @property
     def display_name(self) -> str:
-        """What to call the user."""
+        """The name to show."""
         return self.name or self.identifier
 
     @property
@@ -96,10 +99,10 @@ class Identity:
         return "".join(word[0] for word in dict.fromkeys((words[0], words[-1]))).upper() if words else "?"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what may leave the application: everything but the session's id."""
+        """Return the identity for JSON, without the session ID."""
         session = self.session
         return {
-            "source": self.source,
+            "authentication": self.authentication,
             "identifier": self.identifier,
             "name": self.name,
             "email": self.email,
@@ -113,8 +116,8 @@ class Identity:
         }
 
 
-def parse_instant(text: str) -> datetime | None:
-    """Return a time of the form ``2026-01-31T12:00:00Z``, or None if it has another form."""
+def parse_datetime(text: str) -> datetime | None:
+    """Parse a time such as ``2026-01-31T12:00:00Z``; None if it has another form."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

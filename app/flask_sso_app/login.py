@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a login has in common, whichever way a user comes in."""
+"""What the logins of all authentication methods share."""
 
 from __future__ import annotations
 
@@ -12,45 +12,48 @@ from flask import current_app, g, redirect, render_template, request, url_for
 
 from flask_sso_app.identity import Session
 
-#: Characters of the longest address that is remembered while somebody logs in: anybody can have one remembered.
-LONGEST = 2000
+#: Maximum length of the URL that is stored during a login. Anyone can start a login, so it must not be large.
+MAX_URL_LENGTH = 2000
 
 
-def target() -> str:
-    """Return where to go after the login: the page asked for, if it is on this site and not too long."""
+def next_url() -> str:
+    """Return where to go after the login: the parameter ``next``, or the start page if that is not a local path."""
     url = request.args.get("next", "")
-    return url if is_own_path(url) and len(url) <= LONGEST else url_for("pages.home")
+    return url if is_local_path(url) and len(url) <= MAX_URL_LENGTH else url_for("pages.home")
 
 
-def is_own_path(url: str) -> bool:
-    """Tell whether a browser takes ``url`` for a path on this site, not for another site."""
+def is_local_path(url: str) -> bool:
+    """Tell whether browsers read a URL as a path on this site, and not as a link to another site."""
     return url.startswith("/") and not url.startswith("//") and "\\" not in url and url.isprintable()
 
 
-def required(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a view that needs a login: an anonymous user logs in first and then comes back."""
+def login_required(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a view that needs a user: anonymous users log in first and then come back."""
 
     @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         if g.identity is None:
             return redirect(url_for("login", next=(request.script_root + request.full_path).rstrip("?")))
         return view(*args, **kwargs)
 
-    return guarded
+    return wrapper
 
 
-def refuse(
-    session: Session | None, attributes: Mapping[str, tuple[str, ...]], needed: Iterable[str] = ()
+def reject(
+    session: Session | None, attributes: Mapping[str, tuple[str, ...]], required: Iterable[str] = ()
 ) -> tuple[str, int]:
-    """Explain to the user, and in the log, why a login did not work.
+    """Reject a login, and say why on a page and in the log.
 
-    :param needed: names of attributes that a user must have beside the identifier.
+    :param session: the session at the identity provider, if there is one.
+    :param attributes: attributes of the user, with their values.
+    :param required: names of the attributes that every user must have, beside the identifier.
+    :return: the page and status 403.
     """
     identifier = current_app.config["ATTRIBUTES"]["identifier"]
-    missing = [name for name in dict.fromkeys([identifier, *needed]) if not attributes.get(name)]
+    missing = [name for name in dict.fromkeys([identifier, *required]) if not attributes.get(name)]
     count = len(attributes.get(identifier, ()))
     current_app.logger.warning(
-        "Login refused: %s, %d values of %r, missing: %s, attributes received: %s",
+        "Login rejected: %s, %d values of %r, missing: %s, attributes received: %s",
         f"session from {session.identity_provider!r}" if session else "no session",
         count,
         identifier,
@@ -58,10 +61,10 @@ def refuse(
         ", ".join(attributes) or "none",
     )
     page = render_template(
-        "refused.html",
+        "login_failed.html",
         session=session,
         attributes=attributes,
-        wanted=missing or [identifier],
+        names=missing or [identifier],
         count=0 if missing else count,
     )
     return page, 403

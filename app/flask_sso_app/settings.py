@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings: defaults, the environment (``FLASK_SSO_*``, JSON where not a plain string) and the secret key."""
+"""Settings: their defaults, environment variables ``FLASK_SSO_*`` (JSON or plain strings), and the secret key."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from flask import Flask
 
-#: What a field of the identity is called in the environ (profile ``cern``).
-ATTRIBUTES = {"identifier": "upn", "name": "displayName", "email": "EmailAddress", "groups": "Group"}
+#: Attribute for each field of the identity (profile ``cern``).
+DEFAULT_ATTRIBUTES = {"identifier": "upn", "name": "displayName", "email": "EmailAddress", "groups": "Group"}
 
-#: Names of the adapters in :mod:`flask_sso_app.sources`.
-SOURCES = ("shibboleth", "client_certificate", "saml")
+#: Modules in :mod:`flask_sso_app.authentication`.
+AUTHENTICATION_METHODS = ("shibboleth", "saml", "client_certificates")
 
-#: Further attributes to show.
-MORE_ATTRIBUTES = [
+#: Further attributes to show (profile ``cern``).
+DEFAULT_MORE_ATTRIBUTES = [
     "PersonID",
     "Firstname",
     "Lastname",
@@ -32,32 +32,33 @@ MORE_ATTRIBUTES = [
     "CernRoles",
 ]
 
-#: What PEOPLE says of everybody, and what it may say.
-NEEDED = ("issuer", "serial", "identifier")
-TEXTS = {*NEEDED, "name", "email"}
+#: Keys of an entry in ``PEOPLE`` that are required, and all whose value is a string.
+REQUIRED_KEYS = ("issuer", "serial", "identifier")
+STRING_KEYS = {*REQUIRED_KEYS, "name", "email"}
 
-#: Flask-Multipass passes the identifier as a keyword argument beside these.
-RESERVED = {"identifier", "multipass_data", "provider", "secure_login", "self"}
+#: Names that the identifier must not have: Flask-Multipass passes it as a keyword argument beside these.
+RESERVED_NAMES = {"identifier", "multipass_data", "provider", "secure_login", "self"}
 
 
 class SettingsError(ValueError):
-    """A setting is wrong or missing; the message says how to put it right."""
+    """A setting is wrong or missing; the message says how to fix it."""
 
 
 def load(app: Flask, overrides: Mapping[str, Any]) -> None:
-    """Fill ``app.config``.
+    """Set ``app.config``.
 
-    :param overrides: settings that win over the environment.
+    :param app: the application.
+    :param overrides: settings that take precedence over the environment.
     :raises SettingsError: if a setting is wrong or the secret key is missing.
     """
     app.config.from_mapping(
-        SOURCE="shibboleth",
+        AUTHENTICATION="shibboleth",
         PEOPLE=None,
         HEADER_PREFIX="",
         SAML={},
         LDAP=None,
-        ATTRIBUTES=ATTRIBUTES,
-        MORE_ATTRIBUTES=MORE_ATTRIBUTES,
+        ATTRIBUTES=DEFAULT_ATTRIBUTES,
+        MORE_ATTRIBUTES=DEFAULT_MORE_ATTRIBUTES,
         LOGOUT_URI="/Shibboleth.sso/Logout?return={return_url}",
         SESSION_COOKIE_NAME="flask_sso" if app.debug else "__Host-flask_sso",
         SESSION_COOKIE_SECURE=not app.debug,
@@ -67,15 +68,15 @@ def load(app: Flask, overrides: Mapping[str, Any]) -> None:
     app.config.from_mapping(overrides)
     if "SECRET_KEY" not in overrides:
         app.config["SECRET_KEY"] = secret_key(app)
-    check_source(app.config["SOURCE"])
+    validate_authentication(app.config["AUTHENTICATION"])
     if app.config["PEOPLE"] is not None:
         app.config["PEOPLE"] = read_people(app.config["PEOPLE"])
-        check_people(app.config["PEOPLE"])
-    check_attributes(app.config["ATTRIBUTES"], app.config["MORE_ATTRIBUTES"])
+        validate_people(app.config["PEOPLE"])
+    validate_attributes(app.config["ATTRIBUTES"], app.config["MORE_ATTRIBUTES"])
 
 
 def secret_key(app: Flask) -> str:
-    """Return the key that signs the session cookie; in debug mode one is made up if need be.
+    """Return the key that signs the session cookie. In debug mode a random one is the default.
 
     :raises SettingsError: if there is none.
     """
@@ -92,89 +93,88 @@ def secret_key(app: Flask) -> str:
 
 
 def read_credential(name: str) -> str:
-    """Return a credential that systemd gave the service, or an empty text if it gave none.
+    """Return a systemd credential of the service, or an empty string if there is none.
 
-    :raises OSError: if the credential is there but cannot be read.
+    :raises OSError: if the credential exists but cannot be read.
     """
-    path = credential(name)
+    path = credential_path(name)
     return path.read_text().strip() if path else ""
 
 
-def credential(name: str) -> Path | None:
-    """Return where a credential is that systemd gave the service, or None if it gave none."""
+def credential_path(name: str) -> Path | None:
+    """Return the path of a systemd credential of the service, or None if there is none."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, name) if directory else None
     return path if path and path.exists() else None
 
 
 def read_people(people: object) -> object:
-    """Return the setting ``PEOPLE``, or what the JSON file holds whose path it is.
+    """Return the setting ``PEOPLE``, or the content of the JSON file if it is a path.
 
-    :raises SettingsError: if there is no such file.
+    :raises SettingsError: if the file cannot be read.
     """
     try:
         return json.loads(Path(people).read_text()) if isinstance(people, str) else people
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"FLASK_SSO_PEOPLE is {people!r}; write a JSON list, or the path of a file with one. {error}."
+            f"FLASK_SSO_PEOPLE is {people!r}; write a JSON list, or the path of a JSON file. {error}."
         ) from error
 
 
-def check_source(source: object) -> None:
-    """Refuse an authentication that does not exist.
+def validate_authentication(name: object) -> None:
+    """Validate the setting ``AUTHENTICATION``.
 
-    :param source: ``SOURCE``, name of the adapter.
-    :raises SettingsError: if there is no such adapter.
+    :raises SettingsError: if there is no such authentication method.
     """
-    if source not in SOURCES:
-        raise SettingsError(f"FLASK_SSO_SOURCE is {source!r}; write one of {', '.join(SOURCES)}.")
+    if name not in AUTHENTICATION_METHODS:
+        raise SettingsError(f"FLASK_SSO_AUTHENTICATION is {name!r}; write one of {', '.join(AUTHENTICATION_METHODS)}.")
 
 
-def check_people(people: object) -> None:
-    """Refuse people who cannot be recognised, and what would be taken for something else.
+def validate_people(people: object) -> None:
+    """Validate the setting ``PEOPLE``.
 
-    :param people: ``PEOPLE``, list of who holds which client certificate. An empty one lets nobody in.
-    :raises SettingsError: if one of them does not fit.
+    :param people: list of the holders of client certificates. With an empty list nobody can log in.
+    :raises SettingsError: if it is not a list, or if an entry is wrong.
     """
     if not isinstance(people, list):
         raise SettingsError(f"FLASK_SSO_PEOPLE is a JSON list of objects; got {people!r}.")
-    for one in people:
-        texts = {key: value for key, value in one.items() if key != "groups"} if isinstance(one, dict) else {}
+    for person in people:
+        strings = {key: value for key, value in person.items() if key != "groups"} if isinstance(person, dict) else {}
         if (
-            not all(texts.get(key) for key in NEEDED)
-            or texts.keys() - TEXTS
-            or not all(isinstance(text, str) for text in texts.values())
+            not all(strings.get(key) for key in REQUIRED_KEYS)
+            or strings.keys() - STRING_KEYS
+            or not all(isinstance(value, str) for value in strings.values())
         ):
             raise SettingsError(
-                f"FLASK_SSO_PEOPLE has {one!r}; write {', '.join(NEEDED)} for everybody and, if wanted, name and "
-                f"email, each a text."
+                f"FLASK_SSO_PEOPLE has {person!r}; write the strings {', '.join(REQUIRED_KEYS)} and, optionally, name "
+                f"and email."
             )
-        groups = one.get("groups", [])
+        groups = person.get("groups", [])
         if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
-            raise SettingsError(f"FLASK_SSO_PEOPLE has {one!r}; write groups, a list of texts, or leave them out.")
-        if not re.fullmatch("[0-9A-Fa-f]+", one["serial"]):
+            raise SettingsError(f"FLASK_SSO_PEOPLE has {person!r}; write groups as a list of strings or leave it out.")
+        if not re.fullmatch("[0-9A-Fa-f]+", person["serial"]):
             raise SettingsError(
-                f"FLASK_SSO_PEOPLE has {one!r}; write the serial in hexadecimal digits alone, as 'openssl x509 -noout "
-                f"-serial' prints them."
+                f"FLASK_SSO_PEOPLE has {person!r}; write the serial in hexadecimal digits only, as 'openssl x509 "
+                f"-noout -serial' prints it."
             )
 
 
-def check_attributes(names: object, more: object) -> None:
-    """Refuse attribute names that cannot work or that a client could set.
+def validate_attributes(names: object, more: object) -> None:
+    """Validate the settings ``ATTRIBUTES`` and ``MORE_ATTRIBUTES``.
 
-    :param names: ``ATTRIBUTES``, field of the identity to name in the environ.
-    :param more: ``MORE_ATTRIBUTES``, list of further names in the environ.
-    :raises SettingsError: if they do not fit.
+    :param names: maps fields of the identity to names of attributes.
+    :param more: list of further names.
+    :raises SettingsError: if a name cannot be used, or if a client could set it.
     """
-    if not isinstance(names, dict) or "identifier" not in names or names.keys() - ATTRIBUTES.keys():
+    if not isinstance(names, dict) or "identifier" not in names or names.keys() - DEFAULT_ATTRIBUTES.keys():
         raise SettingsError(
-            f"FLASK_SSO_ATTRIBUTES is a JSON object with the key identifier and, if wanted, name, email, groups; "
+            f"FLASK_SSO_ATTRIBUTES is a JSON object with the key identifier and, optionally, name, email, groups; "
             f"got {names!r}."
         )
     if not isinstance(more, list):
         raise SettingsError(f"FLASK_SSO_MORE_ATTRIBUTES is a JSON list of attribute names; got {more!r}.")
     for name in [*names.values(), *more]:
         if not isinstance(name, str) or not name or name.upper().startswith("HTTP_"):
-            raise SettingsError(f"{name!r} is not an attribute name: a client can set HTTP_* by a header.")
-    if names["identifier"].lower() in RESERVED:
-        raise SettingsError(f"The identifier cannot be called {names['identifier']!r}: use another id.")
+            raise SettingsError(f"{name!r} is not a valid attribute name; clients can set HTTP_*.")
+    if names["identifier"].lower() in RESERVED_NAMES:
+        raise SettingsError(f"The identifier cannot be named {names['identifier']!r}: use another name.")

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the application learns what the server in front of it knows about a visitor.
+"""Server variables: what the web server knows about the user, such as attributes and the client certificate.
 
-mod_proxy_uwsgi and mod_wsgi hand httpd's variables over in the environ. An HTTP proxy can only send headers, and a
-server that speaks TLS itself has the visitor's certificate in the connection; both get the same form here.
+mod_proxy_uwsgi and mod_wsgi pass httpd's variables in the WSGI environ. An HTTP proxy sends them as headers. A server
+that terminates TLS itself has the certificate in its connection. This module gives all three the same form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: Names of :rfc:`2253`, as httpd writes them.
+#: Short names of attribute types (:rfc:`2253`), as httpd writes them.
 SHORT_NAMES = {
     "commonName": "CN",
     "countryName": "C",
@@ -27,11 +27,11 @@ SHORT_NAMES = {
 }
 
 
-def variables(environ: Mapping[str, Any], header_prefix: str) -> Mapping[str, Any]:
-    """Return what the server says of this request.
+def server_variables(environ: Mapping[str, Any], header_prefix: str) -> Mapping[str, Any]:
+    """Return the server variables of a request.
 
     :param environ: WSGI environ.
-    :param header_prefix: what headers begin with that only the proxy in front can send; empty if there are none.
+    :param header_prefix: prefix of the headers that only the proxy can set; empty if there is no HTTP proxy.
     """
     if header_prefix:
         return ProxyHeaders(environ, header_prefix)
@@ -41,36 +41,39 @@ def variables(environ: Mapping[str, Any], header_prefix: str) -> Mapping[str, An
 
 
 class ProxyHeaders(Mapping[str, str]):
-    """httpd's variables as its proxy sends them: in headers, an empty one for a variable that is not set."""
+    """httpd's variables, which its proxy sends as headers. An empty header stands for a variable that is not set."""
 
     def __init__(self, environ: Mapping[str, Any], prefix: str) -> None:
         self.environ = environ
         self.prefix = prefix
 
     def __getitem__(self, name: str) -> str:
-        """Return a variable."""
+        """Return a variable.
+
+        :raises KeyError: if it is not set.
+        """
         value = self.environ.get("HTTP_" + (self.prefix + name).upper().replace("-", "_"))
         if not value:
             raise KeyError(name)
         return value
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over nothing: a header does not tell how its variable is spelt."""
+        """Iterate over nothing: the case of the variables' names is lost in headers."""
         return iter(())
 
     def __len__(self) -> int:
-        """Count nothing, likewise."""
+        """Return 0, to match the iteration."""
         return 0
 
 
 def certificate_variables(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Describe a certificate that was verified in the words of mod_ssl.
+    """Return the variables that mod_ssl sets for a verified client certificate.
 
-    :param certificate: what ``ssl.SSLSocket.getpeercert`` returns; it returns nothing for one that was not verified.
+    :param certificate: as ``ssl.SSLSocket.getpeercert`` returns it; it is empty if the certificate was not verified.
     """
     common_names = [value for rdn in certificate["subject"] for key, value in rdn if key == "commonName"]
     addresses = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "email"]
-    found = {
+    variables = {
         "SSL_CLIENT_VERIFY": "SUCCESS",
         "SSL_CLIENT_S_DN": distinguished_name(certificate["subject"]),
         "SSL_CLIENT_I_DN": distinguished_name(certificate["issuer"]),
@@ -79,24 +82,24 @@ def certificate_variables(certificate: Mapping[str, Any]) -> dict[str, str]:
         **{f"SSL_CLIENT_SAN_Email_{number}": address for number, address in enumerate(addresses)},
     }
     if common_names:
-        found["SSL_CLIENT_S_DN_CN"] = common_names[0]
-    return {name: value.encode().decode("latin-1") for name, value in found.items()}
+        variables["SSL_CLIENT_S_DN_CN"] = common_names[0]
+    return {name: value.encode().decode("latin-1") for name, value in variables.items()}
 
 
 def distinguished_name(name: tuple[tuple[tuple[str, str], ...], ...]) -> str:
-    """Return a name of a certificate as text, the most special part first (:rfc:`2253`)."""
+    """Return a distinguished name as text, the last RDN first (:rfc:`2253`)."""
     return ",".join(
-        "+".join(f"{SHORT_NAMES.get(key, key)}={escape(value)}" for key, value in rdn) for rdn in reversed(name)
+        "+".join(f"{SHORT_NAMES.get(key, key)}={escape_dn(value)}" for key, value in rdn) for rdn in reversed(name)
     )
 
 
-def escape(value: str) -> str:
-    """Escape what has a meaning in a distinguished name."""
+def escape_dn(value: str) -> str:
+    """Escape the special characters of distinguished names."""
     return re.sub(r'[,+"\\<>;]|^[# ]| $', r"\\\g<0>", value)
 
 
-def decode(text: str) -> str:
-    """Return the UTF-8 text that WSGI hands over as if its bytes were Latin-1 (PEP 3333)."""
+def decode_wsgi(text: str) -> str:
+    """Decode a string of the WSGI environ, which holds UTF-8 bytes as Latin-1 characters (:pep:`3333`)."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application as it runs behind Apache, and the environ that mod_shib gives it."""
+"""Fixtures: the application behind Apache, and the WSGI environ of mod_shib."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SESSION = {
 
 
 def shibboleth(**attributes: str) -> dict[str, str]:
-    """Return the environ of a session: WSGI shows the UTF-8 bytes of mod_shib as Latin-1."""
+    """Return the environ of a session; WSGI passes UTF-8 bytes as Latin-1 characters."""
     return SESSION | {name: value.encode().decode("latin-1") for name, value in attributes.items()}
 
 
@@ -32,16 +32,16 @@ GRACE = shibboleth(
 
 
 class Browser(FlaskClient):
-    """A client of the site, over https."""
+    """A test client that uses HTTPS."""
 
     def open(self, *args, environ=None, **kwargs):
-        """Send a request; ``environ`` is what Apache adds."""
+        """Send a request; ``environ`` holds the variables that Apache adds."""
         return super().open(*args, base_url=SITE, environ_overrides=environ, **kwargs)
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
-    """Keep the settings of this machine out of the tests."""
+    """Remove settings of the developer's environment."""
     for name in ("CREDENTIALS_DIRECTORY", "FLASK_DEBUG", "FLASK_SSO_SECRET_KEY", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -69,14 +69,14 @@ def sp_keys() -> KeyPair:
 
 
 @pytest.fixture(scope="session")
-def foreign_keys() -> KeyPair:
+def other_keys() -> KeyPair:
     return KeyPair()
 
 
 @pytest.fixture
 def saml(tmp_path, monkeypatch, idp, sp_keys) -> dict:
-    """Return the setting of a service provider for which all files are there."""
-    # python3-saml has one for the whole process, which the application sets.
+    """Return a valid setting ``SAML``, with its files."""
+    # The application sets this constant, which applies to the whole process.
     monkeypatch.setattr(OneLogin_Saml2_Constants, "ALLOWED_CLOCK_DRIFT", 300)
     (tmp_path / "idp.xml").write_text(idp.metadata())
     (tmp_path / "sp.crt").write_bytes(sp_keys.certificate)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An identity provider for tests that says whatever it is told to, true or not."""
+"""An identity provider for tests that creates valid and invalid messages."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ LOGOUT_RESPONSE = """\
 
 
 def instant(seconds: float = 0) -> str:
-    """Return the time in so many seconds as SAML writes it."""
+    """Return the current time plus so many seconds, in the format of SAML."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
@@ -105,7 +105,7 @@ class KeyPair:
         self.base64 = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
 
     def sign(self, element: etree._Element, method=xmlsec.Transform.RSA_SHA256, hashed=xmlsec.Transform.SHA256) -> None:
-        """Sign an element where SAML wants its signature, certificate included."""
+        """Sign an element as SAML specifies, with the certificate in the signature."""
         signature = xmlsec.template.create(element, xmlsec.Transform.EXCL_C14N, method, ns="ds")
         element.insert(1, signature)
         reference = xmlsec.template.add_reference(signature, hashed, uri=f"#{element.get('ID')}")
@@ -119,20 +119,20 @@ class KeyPair:
         context.sign(signature)
 
     def sign_text(self, text: str, hashed=SHA256) -> str:
-        """Return a signature as a query has it."""
+        """Return the signature of a query, percent-encoded."""
         return quote_plus(base64.b64encode(self.private.sign(text.encode(), padding.PKCS1v15(), hashed())))
 
     def encrypt(
         self,
         element: etree._Element,
-        whole: str = "EncryptedAssertion",
+        wrapper: str = "EncryptedAssertion",
         cipher=xmlsec.Transform.AES256_GCM,
         transport=xmlsec.Transform.RSA_OAEP,
         bits: int = 256,
     ) -> None:
-        """Encrypt an element, in its place, for the holder of this key.
+        """Encrypt an element in place, with this certificate.
 
-        :param whole: what SAML wraps it in.
+        :param wrapper: name of the element that contains the encrypted data.
         """
         data = xmlsec.template.encrypted_data_create(element, cipher, type=xmlsec.EncryptionType.ELEMENT, ns="xenc")
         xmlsec.template.encrypted_data_ensure_cipher_value(data)
@@ -144,14 +144,14 @@ class KeyPair:
         manager.add_key(xmlsec.Key.from_memory(self.certificate, xmlsec.KeyFormat.CERT_PEM, None))
         context = xmlsec.EncryptionContext(manager)
         context.key = xmlsec.Key.generate(xmlsec.KeyData.AES, bits, xmlsec.KeyDataType.SESSION)
-        wrapper = etree.Element(etree.QName(NAMESPACES["saml"], whole), nsmap=NAMESPACES)
-        element.getparent().replace(element, wrapper)
-        wrapper.append(element)
+        parent = etree.Element(etree.QName(NAMESPACES["saml"], wrapper), nsmap=NAMESPACES)
+        element.getparent().replace(element, parent)
+        parent.append(element)
         context.encrypt_xml(data, element)
 
 
 class Message:
-    """What a redirect of the service provider carries."""
+    """A message that the service provider sends by HTTP-Redirect."""
 
     def __init__(self, location: str):
         self.url = location.partition("?")[0]
@@ -161,11 +161,11 @@ class Message:
         self.id, self.relay_state = self.document.get("ID"), self.query.get("RelayState")
 
     def find(self, path: str) -> list:
-        """Return what an XPath finds."""
+        """Return the result of an XPath query."""
         return self.document.xpath(path, namespaces=NAMESPACES)
 
     def verify(self, keys: KeyPair) -> None:
-        """Fail unless the message is signed with SHA-256."""
+        """Assert that the message is signed with SHA-256."""
         assert self.query["SigAlg"] == RSA_SHA256
         signed = "&".join(
             f"{name}={quote_plus(self.query[name])}"
@@ -179,9 +179,10 @@ class Message:
 class IdentityProvider:
     """The identity provider of one service provider.
 
-    :param acs: address for responses.
-    :param slo: address for logouts.
     :param sp: entityID of the service provider.
+    :param acs: URL of its assertion consumer service.
+    :param slo: URL of its single logout service.
+    :param entity_id: entityID of the identity provider.
     """
 
     def __init__(self, sp: str, acs: str, slo: str, entity_id: str = "https://idp.example.org/metadata"):
@@ -189,9 +190,9 @@ class IdentityProvider:
         self.keys = KeyPair()
 
     def metadata(self, base: str = "https://idp.example.org", number: str = "", use: str = "signing", more=()) -> str:
-        """Describe the provider.
+        """Return the metadata of the identity provider.
 
-        :param more: further keys that it signs with.
+        :param more: further signing keys.
         """
         keys = "".join(KEY.format(use=use, certificate=pair.base64) for pair in [*more, self.keys])
         return METADATA.format(
@@ -199,7 +200,7 @@ class IdentityProvider:
         )
 
     def response(self, to: str, **changes) -> etree._Element:
-        """Return a response, not signed. What is not said in ``changes`` is as it should be."""
+        """Return an unsigned response; it is valid except for ``changes``."""
         facts = {
             "declarations": DECLARATIONS,
             "now": instant(),
@@ -229,13 +230,13 @@ class IdentityProvider:
         return etree.fromstring(RESPONSE.format(**facts | changes))
 
     def signed(self, to: str, keys: KeyPair | None = None, **changes) -> etree._Element:
-        """Return a response whose assertion is signed."""
+        """Return a response with a signed assertion."""
         response = self.response(to, **changes)
         (keys or self.keys).sign(assertion_of(response))
         return response
 
     def redirect(self, kind: str, text: str, relay_state: str | None = None, algorithm=RSA_SHA256, keys=None) -> str:
-        """Return the signed query that carries a message."""
+        """Return a signed query with a message, for HTTP-Redirect."""
         deflated = zlib.compress(text.encode())[2:-4]
         query = f"{kind}={quote_plus(base64.b64encode(deflated))}"
         if relay_state is not None:
@@ -244,14 +245,14 @@ class IdentityProvider:
         return f"{query}&Signature={(keys or self.keys).sign_text(query, HASHES[algorithm])}"
 
     def posted(self, kind: str, text: str, relay_state: str | None = None, keys=None, **algorithms) -> dict[str, str]:
-        """Return the form that carries a message with its signature in it."""
+        """Return a form with a signed message, for HTTP-POST."""
         document = etree.fromstring(text)
         (keys or self.keys).sign(document, **algorithms)
         form = {kind: base64.b64encode(etree.tostring(document)).decode()}
         return form if relay_state is None else form | {"RelayState": relay_state}
 
     def logout_request(self, name_id: str = "ghopper-opaque", indexes=(), age: float = 0, **changes) -> str:
-        """Return a request to end sessions."""
+        """Return a LogoutRequest."""
         facts = {
             "declarations": DECLARATIONS,
             "request_id": random_id(),
@@ -264,7 +265,7 @@ class IdentityProvider:
         return LOGOUT_REQUEST.format(**facts | changes)
 
     def logout_response(self, to: str, status: str = "Success") -> str:
-        """Return an answer to a request to log out."""
+        """Return a LogoutResponse."""
         return LOGOUT_RESPONSE.format(
             declarations=DECLARATIONS,
             response_id=random_id(),
@@ -276,7 +277,7 @@ class IdentityProvider:
 
 
 def attribute_statement(attributes: dict[str, list[str]]) -> str:
-    """Return the statement of these attributes, in the format that CERN uses; without one there is none."""
+    """Return an AttributeStatement in the format of CERN, or an empty string without attributes."""
     elements = "".join(
         f'<saml:Attribute Name="{name}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:basic">'
         + "".join(f"<saml:AttributeValue>{value}</saml:AttributeValue>" for value in values)
@@ -295,7 +296,7 @@ def signature_of(element: etree._Element) -> etree._Element:
 
 
 def forge(element: etree._Element) -> etree._Element:
-    """Return a copy that names another user, under another ID."""
+    """Return a copy with another user and another ID."""
     forged = deepcopy(element)
     forged.set("ID", random_id())
     for value in forged.iter("{*}AttributeValue", "{*}NameID"):
@@ -310,11 +311,11 @@ def without_signature(element: etree._Element) -> etree._Element:
 
 
 def wrap(response: etree._Element, variant: int, keys: KeyPair) -> etree._Element:
-    """Move a signed element to where only the signature finds it, and put a forged one where it was.
+    """Return a response with signature wrapping: a forged element replaces the signed one, which moves elsewhere.
 
     The numbers are those of Somorovsky et al., "On Breaking SAML: Be Whoever You Want to Be" (2012), as tools use them.
 
-    :param keys: signs the response too, for the variants that attack that signature.
+    :param keys: signs the response, too, for the variants that attack its signature.
     """
     if variant <= 2:
         keys.sign(response)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who a user is comes from the WSGI environ, and from nothing else."""
+"""The identity of a user comes from the WSGI environ only, never from headers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_sso_app import create_app
-from flask_sso_app.sources.shibboleth import identify, parse_instant, split_values
-from flask_sso_app.transport import decode
+from flask_sso_app.authentication.shibboleth import identify, parse_datetime, split_values
+from flask_sso_app.transport import decode_wsgi
 
 FORGED = dict.fromkeys(
     ("Remote-User", "ADFS_LOGIN", "Upn", "upn", "displayName", "Shib-Session-ID", "Shib_Session_ID"), "ghopper"
 )
 PATHS = ["/", "/login", "/profile", "/logout", "/api/me", "/healthz", "/nowhere"]
 
-#: Values that survive Shibboleth's rule: it does not escape a backslash, so none may end with one.
+#: Shibboleth does not escape backslashes, so a value that ends with one cannot be split correctly.
 VALUES = st.lists(st.text(min_size=1).filter(lambda value: not value.endswith("\\")))
 
 
@@ -26,9 +26,9 @@ def me(browser, environ):
     return browser.get("/api/me", environ=environ).json
 
 
-def test_session_gives_the_identity(browser):
+def test_identity_of_a_session(browser):
     assert me(browser, GRACE) == {
-        "source": "shibboleth",
+        "authentication": "shibboleth",
         "identifier": "ghopper",
         "name": "Grace Hopper",
         "email": "grace@example.org",
@@ -49,7 +49,7 @@ def test_session_gives_the_identity(browser):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_forged_headers_change_nothing(browser, path):
+def test_forged_headers_are_ignored(browser, path):
     plain, forged = browser.get(path), browser.get(path, headers=FORGED)
     assert (forged.status, forged.headers.get("Location"), forged.data) == (
         plain.status,
@@ -60,12 +60,12 @@ def test_forged_headers_change_nothing(browser, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_forged_headers_do_not_change_a_real_user(browser, path):
+def test_forged_headers_do_not_change_the_user(browser, path):
     headers = dict.fromkeys(FORGED, "mallory")
     assert b"mallory" not in browser.get(path, headers=headers, environ=GRACE).data
 
 
-def test_app_cookie_alone_logs_nobody_in(browser):
+def test_session_cookie_alone_does_not_authenticate(browser):
     assert browser.get("/login", environ=GRACE).status_code == 302
     assert browser.get_cookie("__Host-flask_sso", domain="flask.example.org")
     assert browser.get("/api/me").status_code == 401
@@ -76,7 +76,7 @@ def test_attributes_without_a_session_are_ignored(browser):
     assert browser.get("/api/me", environ={"upn": "ghopper"}).status_code == 401
 
 
-def test_user_can_change_within_one_browser(browser):
+def test_another_user_in_the_same_browser(browser):
     browser.get("/login", environ=GRACE)
     assert me(browser, shibboleth(upn="cpayne"))["identifier"] == "cpayne"
 
@@ -88,14 +88,14 @@ def test_optional_attributes_may_be_missing(browser, path):
     assert "enoether" in answer.text
 
 
-def test_session_facts_may_be_missing(browser):
+def test_session_information_may_be_missing(browser):
     environ = {"Shib-Session-ID": "_1", "Shib-Authentication-Instant": "yesterday", "upn": "enoether"}
     assert browser.get("/", environ=environ).status_code == 200
     assert me(browser, environ)["session"] == {"identity_provider": "", "authenticated_at": None, "context": ""}
 
 
 @pytest.mark.parametrize(("upn", "text"), [("", "did not send"), ("a;b", "sent 2 values of")])
-def test_login_without_one_identifier_says_what_to_ask_for(browser, caplog, upn, text):
+def test_login_without_exactly_one_identifier_names_the_attribute(browser, caplog, upn, text):
     environ = shibboleth(upn=upn, displayName="Grace Hopper")
     answer = browser.get("/login", environ=environ)
     assert answer.status_code == 403
@@ -107,13 +107,13 @@ def test_login_without_one_identifier_says_what_to_ask_for(browser, caplog, upn,
     assert "Grace Hopper" not in caplog.text
 
 
-def test_login_without_a_session_says_what_apache_lacks(browser):
+def test_login_without_a_session_names_the_apache_directive(browser):
     answer = browser.get("/login")
     assert answer.status_code == 403
     assert "ShibRequestSetting requireSession true" in answer.text
 
 
-def test_session_id_never_leaves_the_application(browser):
+def test_session_id_is_on_no_page(browser):
     for path in PATHS:
         assert SESSION["Shib-Session-ID"] not in browser.get(path, environ=GRACE).text
 
@@ -141,7 +141,7 @@ def test_600_groups(browser):
     assert sum(map(len, login.headers.getlist("Set-Cookie"))) < 300
 
 
-def test_adfs_names_by_configuration():
+def test_attribute_names_of_adfs():
     app = create_app(
         {
             "SECRET_KEY": "tests",
@@ -170,16 +170,16 @@ def test_split_never_fails_and_gives_no_empty_value(text):
 
 @given(st.text())
 def test_text_round_trips_through_wsgi(text):
-    assert decode(text.encode("utf-8").decode("latin-1")) == text
+    assert decode_wsgi(text.encode("utf-8").decode("latin-1")) == text
 
 
 @given(st.text(max_size=40))
-def test_instant_never_fails(text):
-    parse_instant(text)
+def test_parsing_a_datetime_never_fails(text):
+    parse_datetime(text)
 
 
 @given(name=st.text(), groups=VALUES)
-def test_any_text_is_shown_and_escaped(app, name, groups):
+def test_any_text_can_be_shown(app, name, groups):
     environ = shibboleth(upn="x", displayName=name, Group=";".join(group.replace(";", r"\;") for group in groups))
     browser = app.test_client()
     assert me(browser, environ)["groups"] == list(dict.fromkeys(groups))
@@ -188,7 +188,7 @@ def test_any_text_is_shown_and_escaped(app, name, groups):
 
 
 @pytest.mark.parametrize("path", ["/", "/profile"])
-def test_markup_in_attributes_is_text(browser, path):
+def test_markup_in_attributes_is_escaped(browser, path):
     evil = "<script>alert(1)</script>"
     environ = shibboleth(upn=evil, displayName=evil, EmailAddress=evil, Group=evil, PersonID=evil)
     assert evil not in browser.get(path, environ=environ).text

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory finds the holder of a certificate, exactly one or nobody. What a real one answers, the bench tests."""
+"""An LDAP directory identifies the holder of a certificate. A real one is tested in molecule/client_certificates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from unittest.mock import Mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_client_certificate import CERTIFICATE, ISSUER, PEOPLE, browser, me
+from test_client_certificates import CERTIFICATE, ISSUER, PEOPLE, browser, me
 
-from flask_sso_app import directory
+from flask_sso_app import ldap_directory
+from flask_sso_app.authentication.client_certificates import certificate_fields
 from flask_sso_app.settings import SettingsError
-from flask_sso_app.sources.client_certificate import holder
 
 LDAP = {"uri": "ldaps://ldap.example.org", "base": "ou=people,dc=example,dc=org"}
 BY_EMAIL = LDAP | {"filter": "(mail={email})"}
@@ -31,17 +31,17 @@ FOUND = [("uid=ghopper,ou=people,dc=example,dc=org", GRACE)]
 
 
 class DownError(Exception):
-    """Stands for ldap.SERVER_DOWN."""
+    """Mock of ldap.SERVER_DOWN."""
 
 
-class ManyError(DownError):
-    """Stands for ldap.SIZELIMIT_EXCEEDED, which is an LDAPError as well."""
+class SizeLimitError(DownError):
+    """Mock of ldap.SIZELIMIT_EXCEEDED, which is an LDAPError, too."""
 
 
 @pytest.fixture(autouse=True)
 def ldap(monkeypatch) -> Mock:
-    """Stand in for python-ldap and for a server that finds Grace."""
-    module = Mock(LDAPError=DownError, SIZELIMIT_EXCEEDED=ManyError)
+    """Return a mock of python-ldap, whose server finds Grace."""
+    module = Mock(LDAPError=DownError, SIZELIMIT_EXCEEDED=SizeLimitError)
     module.initialize.return_value.search_ext_s.return_value = FOUND
     monkeypatch.setitem(sys.modules, "ldap", module)
     return module
@@ -51,11 +51,11 @@ def ldap(monkeypatch) -> Mock:
 def clock(monkeypatch) -> Mock:
     """Return a clock that stands still."""
     clock = Mock(return_value=600.0)
-    monkeypatch.setattr(directory, "monotonic", clock)
+    monkeypatch.setattr(ldap_directory, "monotonic", clock)
     return clock
 
 
-def test_directory_says_who_holds_the_certificate():
+def test_directory_identifies_the_holder_of_a_certificate():
     user = me(CERTIFICATE | {"SSL_CLIENT_S_DN_CN": "Anybody"}, LDAP=LDAP)
     assert (user["identifier"], user["name"], user["email"]) == ("ghopper", "Grace Höpper", "grace@example.org")
     assert user["groups"] == ["cn=navy,dc=example,dc=org", "cn=compilers,dc=example,dc=org"]
@@ -63,14 +63,14 @@ def test_directory_says_who_holds_the_certificate():
 
 
 def test_default_filter_compares_issuer_and_serial():
-    condition = directory.fill(directory.DEFAULTS["filter"], holder(CERTIFICATE))
+    condition = ldap_directory.build_filter(ldap_directory.DEFAULTS["filter"], certificate_fields(CERTIFICATE))
     wanted = f'{{ serialNumber 2587, issuer rdnSequence:"{ISSUER}" }}'
     assert condition == f"(userCertificate:certificateExactMatch:={wanted})"
 
 
-def test_issuer_cannot_end_its_quotes_or_the_filter():
-    held = holder(CERTIFICATE | {"SSL_CLIENT_I_DN": r"CN=\"x\" })(uid=*"})
-    assert directory.fill("(x={certificate})", held) == (
+def test_issuer_is_escaped_in_the_filter():
+    held = certificate_fields(CERTIFICATE | {"SSL_CLIENT_I_DN": r"CN=\"x\" })(uid=*"})
+    assert ldap_directory.build_filter("(x={certificate})", held) == (
         r'(x={ serialNumber 2587, issuer rdnSequence:"CN=\5c""x\5c"" }\29\28uid=\2a" })'
     )
 
@@ -85,13 +85,13 @@ def test_issuer_cannot_end_its_quotes_or_the_filter():
         ("a\0b", r"(cn=a\00b)"),
     ],
 )
-def test_name_is_text_in_a_filter(name, condition):
-    assert directory.fill("(cn={name})", {"name": name, "email": "x", "certificate": "x"}) == condition
+def test_name_is_escaped_in_the_filter(name, condition):
+    assert ldap_directory.build_filter("(cn={name})", {"name": name, "email": "x", "certificate": "x"}) == condition
 
 
 @given(st.text())
-def test_any_text_is_escaped_and_comes_back(text):
-    escaped = directory.escape(text)
+def test_escaping_round_trips(text):
+    escaped = ldap_directory.escape_filter(text)
     assert not set("*()\0") & set(escaped)
     assert re.sub(r"\\([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), escaped) == text
 
@@ -105,12 +105,12 @@ def test_any_text_is_escaped_and_comes_back(text):
         (BY_EMAIL, {"SSL_CLIENT_SAN_Email_0": ""}),
     ],
 )
-def test_certificate_without_the_one_value_asked_for_is_nobody(ldap, caplog, settings, change):
+def test_certificate_without_exactly_one_value_for_the_filter_is_anonymous(ldap, caplog, settings, change):
     assert me(CERTIFICATE, LDAP=settings)
     ldap.initialize.reset_mock()
     assert me(CERTIFICATE | change, LDAP=settings) is None
     ldap.initialize.assert_not_called()
-    assert f"The certificate with serial number 0A1B of '{ISSUER}' is nobody's in the directory." in caplog.text
+    assert f"The certificate with serial number 0A1B of '{ISSUER}' matches no person in the directory." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,18 @@ def test_certificate_without_the_one_value_asked_for_is_nobody(ldap, caplog, set
     ],
     ids=["nothing", "a reference", "two people", "no identifier", "two identifiers", "an empty one"],
 )
-def test_anything_but_one_person_is_nobody(ldap, caplog, found):
+def test_no_or_several_persons_are_anonymous(ldap, caplog, found):
     ldap.initialize.return_value.search_ext_s.return_value = found
     assert browser(LDAP=LDAP).get("/hello", environ=CERTIFICATE).text == "Hello Unauthorized!"
     assert "does not have exactly one person for" in caplog.text
 
 
-def test_more_people_than_asked_for_are_nobody(ldap):
-    ldap.initialize.return_value.search_ext_s.side_effect = ManyError
+def test_exceeded_size_limit_is_anonymous(ldap):
+    ldap.initialize.return_value.search_ext_s.side_effect = SizeLimitError
     assert me(CERTIFICATE, LDAP=LDAP) is None
 
 
-def test_attributes_are_found_in_any_case_and_any_bytes(ldap):
+def test_attribute_names_ignore_case_and_values_may_be_any_bytes(ldap):
     ldap.initialize.return_value.search_ext_s.return_value = [("uid=x", {"UID": [b"x"], "DisplayName": [b"\xff"]})]
     user = me(CERTIFICATE, LDAP=LDAP | {"attributes": {"identifier": "uid", "name": "displayname"}})
     assert (user["identifier"], user["name"], user["email"], user["groups"]) == ("x", r"\xff", "", [])
@@ -144,18 +144,18 @@ def test_attributes_are_found_in_any_case_and_any_bytes(ldap):
 
 @pytest.mark.parametrize("path", ["/", "/login", "/profile", "/hello", "/api/me"])
 @pytest.mark.parametrize("step", ["initialize", "start_tls_s", "simple_bind_s", "search_ext_s"])
-def test_directory_that_is_down_is_said_to_be_down(ldap, caplog, path, step):
+def test_directory_that_does_not_answer_is_reported(ldap, caplog, path, step):
     connection = ldap.initialize.return_value
     (ldap if step == "initialize" else connection).configure_mock(**{f"{step}.side_effect": DownError("Can't contact")})
     answer = browser(LDAP=LDAP | {"uri": "ldap://ldap.example.org"}).get(path, environ=CERTIFICATE)
     assert answer.status_code == 503
-    assert "directory of this site&#39;s users does not answer" in answer.text
+    assert "directory of users does not answer" in answer.text
     assert 'The directory ldap://ldap.example.org does not answer: DownError("Can\'t contact")' in caplog.text
     assert "Traceback" not in caplog.text
     assert step == "initialize" or connection.unbind_s.called
 
 
-def test_what_is_for_anybody_does_not_ask_the_directory(ldap):
+def test_public_endpoints_do_not_query_the_directory(ldap):
     ldap.initialize.side_effect = DownError
     visitor = browser(LDAP=LDAP)
     assert visitor.get("/healthz", environ=CERTIFICATE).text == "ok"
@@ -164,7 +164,7 @@ def test_what_is_for_anybody_does_not_ask_the_directory(ldap):
     assert visitor.get("/hello").text == "Hello Unauthorized!"
 
 
-def test_answers_are_kept_for_a_while_by_certificate(ldap, clock):
+def test_results_are_cached_by_certificate_until_they_expire(ldap, clock):
     visitor = browser(LDAP=LDAP | {"cache_seconds": 10})
 
     def asked(**change) -> int:
@@ -176,7 +176,7 @@ def test_answers_are_kept_for_a_while_by_certificate(ldap, clock):
     assert [asked(), asked()] == [3, 3]
 
 
-def test_failures_and_strangers_are_not_kept(ldap, clock):
+def test_failures_and_unknown_users_are_not_cached(ldap, clock):
     visitor = browser(LDAP=LDAP)
     search = ldap.initialize.return_value.search_ext_s
     for result, text in ([DownError(), "503"], [[[]], "Hello Unauthorized!"], [[FOUND], "Hello Grace Höpper!"]):
@@ -184,8 +184,8 @@ def test_failures_and_strangers_are_not_kept(ldap, clock):
         assert text in visitor.get("/hello", environ=CERTIFICATE).text
 
 
-def test_no_more_answers_are_kept_than_fit(ldap, monkeypatch):
-    monkeypatch.setattr(directory, "ANSWERS", 2)
+def test_cache_size_is_limited(ldap, monkeypatch):
+    monkeypatch.setattr(ldap_directory, "CACHE_SIZE", 2)
     visitor = browser(LDAP=LDAP)
     for serial in ("1", "2", "3", "1"):
         visitor.get("/hello", environ=CERTIFICATE | {"SSL_CLIENT_M_SERIAL": serial})
@@ -193,14 +193,14 @@ def test_no_more_answers_are_kept_than_fit(ldap, monkeypatch):
 
 
 @pytest.mark.parametrize(("scheme", "started"), [("ldaps", False), ("ldap", True), ("ldapi", False)])
-def test_network_is_never_crossed_in_the_clear(ldap, scheme, started):
+def test_connections_over_a_network_are_encrypted(ldap, scheme, started):
     me(CERTIFICATE, LDAP=LDAP | {"uri": f"{scheme}://ldap/"})
     connection = ldap.initialize.return_value
     assert connection.start_tls_s.called is started
     connection.set_option.assert_any_call(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
 
 
-def test_password_is_the_credential(ldap, monkeypatch, tmp_path):
+def test_password_is_read_from_the_credential(ldap, monkeypatch, tmp_path):
     (tmp_path / "ldap_password").write_text("a secret\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     me(CERTIFICATE, LDAP=LDAP | {"bind_dn": "cn=flask_app"})
@@ -217,7 +217,7 @@ def test_password_is_the_credential(ldap, monkeypatch, tmp_path):
         ({"uri": "ldaps://a ldap://b"}, "write ldaps://HOST"),
         ({"uri": ""}, "write ldaps://HOST"),
         ({"base": ""}, "base is missing"),
-        ({"base": ["x"]}, "are texts"),
+        ({"base": ["x"]}, "are strings"),
         ({"filter": "(objectClass=person)"}, r"write one with \{certificate\}"),
         ({"filter": "(uid={user})"}, r"write one with \{certificate\}"),
         ({"filter": "(cn={name.__class__})"}, r"write one with \{certificate\}"),
@@ -231,21 +231,22 @@ def test_password_is_the_credential(ldap, monkeypatch, tmp_path):
         ({"bind_dn": "cn=flask_app"}, r"LoadCredential=ldap_password:/path"),
     ],
 )
-def test_wrong_settings_are_refused_with_the_remedy(change, words):
-    with pytest.raises(SettingsError, match=words) as refusal:
+def test_invalid_settings_are_rejected(change, words):
+    with pytest.raises(SettingsError, match=words) as error:
         browser(LDAP=LDAP | change)
-    assert "a secret" not in str(refusal.value)
+    assert "a secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"PEOPLE": [], "LDAP": LDAP}, {"SOURCE": "shibboleth", "LDAP": LDAP}]
+    "settings",
+    [{"PEOPLE": PEOPLE, "LDAP": LDAP}, {"PEOPLE": [], "LDAP": LDAP}, {"AUTHENTICATION": "shibboleth", "LDAP": LDAP}],
 )
-def test_directory_goes_with_certificates_alone(settings):
-    with pytest.raises(SettingsError, match="without FLASK_SSO_PEOPLE"):
+def test_directory_needs_client_certificates(settings):
+    with pytest.raises(SettingsError, match="does not go with FLASK_SSO_PEOPLE"):
         browser(**settings)
 
 
-def test_missing_library_is_named(monkeypatch):
+def test_missing_package_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "ldap", None)
     assert browser()
     with pytest.raises(SettingsError, match=r"requirements-ldap\.txt"):
@@ -257,5 +258,5 @@ def test_people_can_be_listed_in_a_file(tmp_path):
     path.write_text(json.dumps(PEOPLE))
     assert me(CERTIFICATE, PEOPLE=str(path))["identifier"] == "ghopper"
     path.write_text("ghopper")
-    with pytest.raises(SettingsError, match="the path of a file"):
+    with pytest.raises(SettingsError, match="the path of a JSON file"):
         browser(PEOPLE=str(path))

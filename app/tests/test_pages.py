@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the pages answer, where a login and a logout lead to, and the headers."""
+"""Pages, redirects after login and logout, and headers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import Forbidden
 
 from flask_sso_app import create_app
-from flask_sso_app.login import is_own_path
+from flask_sso_app.login import is_local_path
 
 
-def test_start_page_offers_the_login(browser):
+def test_start_page_links_to_login_and_logout(browser):
     assert 'href="/login"' in browser.get("/").text
     assert 'href="/logout"' in browser.get("/", environ=GRACE).text
 
@@ -29,7 +29,7 @@ def test_profile_needs_a_login(browser):
     assert (back.status_code, back.location) == (302, "/profile?tab=1")
 
 
-def test_api_refuses_in_json(browser):
+def test_api_without_login_returns_json(browser):
     answer = browser.get("/api/me")
     assert (answer.status_code, answer.json) == (401, {"error": "Not logged in."})
 
@@ -39,7 +39,7 @@ def test_health(browser):
     assert (answer.status_code, answer.text, answer.mimetype) == (200, "ok", "text/plain")
 
 
-def test_login_cookie_is_small_and_guarded(browser):
+def test_login_cookie_is_small_and_has_security_flags(browser):
     (cookie,) = browser.get("/login", environ=GRACE).headers.getlist("Set-Cookie")
     assert len(cookie) < 300
     assert cookie.startswith("__Host-flask_sso=")
@@ -63,8 +63,8 @@ def test_logout_ends_both_sessions(browser, environ):
         ("none", "/Shibboleth"),
     ],
 )
-def test_link_of_another_site_logs_nobody_out(browser, site, location):
-    """It leads to the page with the button."""
+def test_cross_site_link_does_not_log_out(browser, site, location):
+    """It redirects to the start page, which has the button."""
     browser.get("/login", environ=GRACE)
     answer = browser.get("/logout", environ=GRACE, headers={"Sec-Fetch-Site": site})
     assert answer.location.startswith(location)
@@ -72,7 +72,7 @@ def test_link_of_another_site_logs_nobody_out(browser, site, location):
     assert (kept, answer.location == "/") == ((site == "cross-site"),) * 2
 
 
-ELSEWHERE = [
+OTHER_SITES = [
     "//evil.example",
     "///evil.example",
     "/\\evil.example",
@@ -88,27 +88,27 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("target", ELSEWHERE)
-def test_login_leads_nowhere_else(browser, target):
+@pytest.mark.parametrize("target", OTHER_SITES)
+def test_login_does_not_redirect_to_another_site(browser, target):
     assert browser.get("/login", query_string={"next": target}, environ=GRACE).location == "/"
 
 
 @given(st.text(alphabet="/\\:@?#. \t\r\n\0abé\u2028") | st.text() | st.text().map("/".__add__))
 @example("/./\\evil.example")
-def test_own_path_stays_on_this_site_as_browsers_read_it(url):
-    if is_own_path(url):
+def test_local_path_stays_on_this_site_in_browsers(url):
+    if is_local_path(url):
         read = re.sub(r"[\t\r\n]", "", url.strip()).replace("\\", "/")
         assert urlsplit(urljoin(f"{SITE}/login", read))[:2] == ("https", "flask.example.org")
 
 
 @given(st.from_regex(r"/([a-zé][a-z0-9é/._~-]{0,20})?(\?[a-z=&é]{0,20})?", fullmatch=True))
-def test_every_ordinary_path_is_an_own_path(url):
-    assert is_own_path(url)
+def test_ordinary_paths_are_local(url):
+    assert is_local_path(url)
 
 
 @pytest.mark.parametrize("environ", [GRACE, {}])
 @pytest.mark.parametrize("path", ["/", "/login", "/profile", "/logout", "/api/me", "/nowhere"])
-def test_pages_are_restricted_and_never_cached(browser, path, environ):
+def test_pages_have_security_headers_and_are_not_cached(browser, path, environ):
     headers = browser.get(path, environ=environ).headers
     assert headers["Content-Security-Policy"].startswith("default-src 'self';")
     assert headers["Cache-Control"] == "no-store"
@@ -123,24 +123,24 @@ def test_assets(browser, name):
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/profile", "/nowhere"])
-def test_pages_hold_nothing_inline(browser, path):
+def test_pages_have_no_inline_code_and_no_external_resources(browser, path):
     for environ in (GRACE, {}):
         text = browser.get(path, environ=environ).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! src=)|(src|href)=\"(https?:)?//", text)
 
 
-def test_error_pages_help(browser):
+def test_error_pages(browser):
     answer = browser.get("/nowhere")
-    assert (answer.status_code, "There is no such page" in answer.text) == (404, True)
+    assert (answer.status_code, "Page not found" in answer.text) == (404, True)
     answer = browser.post("/")
     assert (answer.status_code, "GET" in answer.headers["Allow"]) == (405, True)
 
 
 @pytest.mark.parametrize(
     ("fault", "code", "heading"),
-    [(Forbidden, 403, "You may not see this page"), (ValueError, 500, "Something went wrong")],
+    [(Forbidden, 403, "Access denied"), (ValueError, 500, "Internal error")],
 )
-def test_fault_is_a_friendly_page_without_details(fault, code, heading):
+def test_exception_is_a_page_without_details(fault, code, heading):
     app = create_app({"SECRET_KEY": "tests"})
     app.test_client_class = Browser
 
@@ -154,7 +154,7 @@ def test_fault_is_a_friendly_page_without_details(fault, code, heading):
     assert "inner detail" not in answer.text
 
 
-def test_untrusted_host_is_refused():
+def test_untrusted_host_is_rejected():
     app = create_app({"SECRET_KEY": "tests", "TRUSTED_HOSTS": ["flask.example.org"]})
     app.test_client_class = Browser
     assert app.test_client().get("/").status_code == 200

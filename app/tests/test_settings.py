@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings come from the environment; a wrong one stops the start with a message that says the fix."""
+"""Settings come from the environment. With an invalid one the application does not start, and says how to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask_sso_app import create_app
 from flask_sso_app.settings import SettingsError
 
 
-def test_no_secret_key_no_start():
+def test_secret_key_is_required():
     with pytest.raises(SettingsError, match=r"(?s)CREDENTIALS_DIRECTORY.*FLASK_SSO_SECRET_KEY"):
         create_app()
 
@@ -25,7 +25,7 @@ def test_empty_credential_is_no_secret_key(monkeypatch, tmp_path, content):
         create_app()
 
 
-def test_secret_key_from_the_credential_wins(monkeypatch, tmp_path):
+def test_credential_takes_precedence_over_the_environment(monkeypatch, tmp_path):
     (tmp_path / "secret_key").write_text("from systemd\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("FLASK_SSO_SECRET_KEY", "from the environment")
@@ -69,7 +69,7 @@ def test_attributes_from_the_environment(monkeypatch):
         {"MORE_ATTRIBUTES": [""]},
     ],
 )
-def test_wrong_attributes_no_start(settings):
+def test_invalid_attributes_are_rejected(settings):
     with pytest.raises(SettingsError):
         create_app({"SECRET_KEY": "tests", **settings})
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate in the connection, or headers of a proxy that guards them, are as good as httpd's own variables."""
+"""Server variables from headers of a proxy, and from the client certificate of a TLS connection."""
 
 from __future__ import annotations
 
@@ -22,45 +22,47 @@ from flask_sso_app import create_app
 from flask_sso_app.transport import ProxyHeaders, certificate_variables
 
 CA = trustme.CA()
-GATE = {"SECRET_KEY": "tests", "HEADER_PREFIX": "X-Gate-"}
+SETTINGS = {"SECRET_KEY": "tests", "HEADER_PREFIX": "X-Proxy-"}
 
 
 def headers(variables: dict[str, str]) -> dict[str, str]:
-    """Return what the role reverse_proxy makes of httpd's variables."""
-    return {f"X-Gate-{name.replace('_', '-')}": value for name, value in variables.items()}
+    """Return httpd's variables as the headers of the role reverse_proxy."""
+    return {f"X-Proxy-{name.replace('_', '-')}": value for name, value in variables.items()}
 
 
 def browser(**settings) -> Browser:
-    """Return a browser of an application behind an HTTP proxy."""
-    app = create_app(GATE | settings)
+    """Return a client of an application behind an HTTP proxy."""
+    app = create_app(SETTINGS | settings)
     app.test_client_class = Browser
     return app.test_client()
 
 
-def test_proxy_vouches_by_headers():
+def test_headers_of_the_proxy_authenticate():
     assert browser().get("/api/me", headers=headers(GRACE)).json["identifier"] == "ghopper"
     assert browser().get("/login?next=/profile", headers=headers(GRACE)).location == "/profile"
     assert browser().get("/login", headers=headers(GRACE | {"upn": ""})).status_code == 403
     certificate = headers({"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN_CN": "Grace Hopper"})
-    certificate |= {"X-Gate-SSL-CLIENT-S-DN-CN-1": ""}  # the proxy has no second name
-    assert browser(SOURCE="client_certificate").get("/hello", headers=certificate).text == "Hello Grace Hopper!"
+    certificate |= {"X-Proxy-SSL-CLIENT-S-DN-CN-1": ""}  # not set
+    assert (
+        browser(AUTHENTICATION="client_certificates").get("/hello", headers=certificate).text == "Hello Grace Hopper!"
+    )
 
 
-def test_without_the_setting_such_headers_are_nothing(browser):
+def test_headers_are_ignored_without_the_setting(browser):
     assert browser.get("/api/me", headers=headers(GRACE)).status_code == 401
 
 
-def test_with_the_setting_the_environ_is_nothing():
+def test_environ_is_ignored_with_the_setting():
     assert browser().get("/api/me", environ=GRACE).status_code == 401
 
 
-def test_a_variable_that_is_not_set_is_missing():
-    said = ProxyHeaders({"HTTP_X_GATE_UPN": ""}, "X-Gate-")
+def test_empty_header_is_a_missing_variable():
+    said = ProxyHeaders({"HTTP_X_PROXY_UPN": ""}, "X-Proxy-")
     assert "upn" not in said
     assert said.get("upn", "none") == "none"
 
 
-def test_certificate_is_described_as_httpd_does():
+def test_certificate_variables_are_those_of_mod_ssl():
     found = certificate_variables(
         {
             "subject": (
@@ -82,14 +84,14 @@ def test_certificate_is_described_as_httpd_does():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
-    """Return certificates: a server's, a visitor's and a stranger's, and the authority."""
+    """Return the certificates of a CA, a server and a user, and one of another CA."""
     directory = tmp_path_factory.mktemp("tls")
-    made = {name: directory / f"{name}.pem" for name in ("ca", "server", "grace", "stranger")}
+    made = {name: directory / f"{name}.pem" for name in ("ca", "server", "grace", "other_ca")}
     CA.cert_pem.write_to_path(str(made["ca"]))
     for name, certificate in {
         "server": CA.issue_cert("localhost"),
         "grace": CA.issue_cert("grace@example.org", common_name="Grace Hopper"),
-        "stranger": trustme.CA().issue_cert("grace@example.org", common_name="Grace Hopper"),
+        "other_ca": trustme.CA().issue_cert("grace@example.org", common_name="Grace Hopper"),
     }.items():
         certificate.private_key_and_cert_chain_pem.write_to_path(str(made[name]))
     return made
@@ -97,13 +99,13 @@ def files(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module", params=["server", "mutual"])
 def served(request, files) -> tuple[str, int]:
-    """Run ``flask_sso_app serve --tls``; return whether for clients with a certificate ("mutual"), and the port."""
+    """Run ``flask_sso_app serve --tls``, with client certificates if "mutual"; return which of both, and the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
     options = ["--tls", files["server"], files["server"], "--port", str(number)]
     if request.param == "mutual":
-        options += ["--clients", files["ca"]]
+        options += ["--client-ca", files["ca"]]
     command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL, env={**os.environ}) as run:
         for _ in range(100):
@@ -116,7 +118,7 @@ def served(request, files) -> tuple[str, int]:
 
 
 def ask(port: int, files: dict[str, Path], who: str | None = None) -> str:
-    """Return the answer to a greeting."""
+    """Return the page ``/hello``."""
     context = ssl.create_default_context(cafile=str(files["ca"]))
     if who:
         context.load_cert_chain(files[who])
@@ -126,34 +128,34 @@ def ask(port: int, files: dict[str, Path], who: str | None = None) -> str:
         return connection.getresponse().read().decode()
 
 
-def test_development_server_knows_its_visitors(served, files):
+def test_development_server_authenticates_by_certificate(served, files):
     tls, port = served
     if tls == "server":
         assert ask(port, files) == "Hello Unauthorized!"
         return
     assert ask(port, files, "grace") == "Hello Grace Hopper!"
-    for who in (None, "stranger"):
+    for who in (None, "other_ca"):
         with pytest.raises((ssl.SSLError, ConnectionResetError, http.client.RemoteDisconnected)):
             ask(port, files, who)
 
 
-@pytest.mark.parametrize("options", [["--clients", __file__], ["--tls", __file__, __file__, "--revoked", __file__]])
-def test_options_that_do_not_fit_are_refused(options):
+@pytest.mark.parametrize("options", [["--client-ca", __file__], ["--tls", __file__, __file__, "--crl", __file__]])
+def test_invalid_options_are_rejected(options):
     command = [sys.executable, "-m", "flask_sso_app", "serve", *options]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "needs --" in " ".join(done.stderr.split()) or "need --tls" in done.stderr
 
 
-def test_files_of_another_kind_are_named(files, tmp_path):
+def test_invalid_files_are_named(files, tmp_path):
     (tmp_path / "note.txt").write_text("no PEM")
     good, bad = str(files["server"]), str(tmp_path / "note.txt")
-    options = [["--tls", bad, good], ["--tls", good, bad], ["--tls", good, good, "--clients", bad]]
-    options.append(["--tls", good, good, "--clients", str(files["ca"]), "--revoked", bad])
+    options = [["--tls", bad, good], ["--tls", good, bad], ["--tls", good, good, "--client-ca", bad]]
+    options.append(["--tls", good, good, "--client-ca", str(files["ca"]), "--crl", bad])
     for given in options:
         command = [sys.executable, "-m", "flask_sso_app", "serve", *given]
         done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
-        said = "".join(done.stderr.split())  # click breaks lines, in a path, too
+        said = "".join(done.stderr.split())  # click breaks lines, even inside of a path
         assert (done.returncode, "Traceback" in said) == (2, False)
         assert bad in said
         assert "cannotbeused" in said

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_proxy_sends_every_variable_that_the_application_asks_for():
-    source = ROOT / "app/flask_sso_app/sources/client_certificate.py"
+    source = ROOT / "app/flask_sso_app/authentication/client_certificates.py"
     told = yaml.safe_load((ROOT / "roles/client_certificates/vars/main.yml").read_text())
     assert set(re.findall(r"SSL_CLIENT_\w+", source.read_text())) == set(told["client_certificates_part"]["environ"])
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from lxml import etree
 from signxml import XMLSigner
 
+from flask_sso_app.authentication.saml_settings import load_idp_metadata
 from flask_sso_app.settings import SettingsError
-from flask_sso_app.sources.saml_settings import identity_provider
 
 IDP = "https://idp.example.org"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -445,11 +445,11 @@ def test_what_identity_providers_write_is_accepted(run_module, tmp_path, name):
     assert "failed" not in result, result["msg"]
     assert base64.b64decode(result["content_base64"]) == document
     if "HTTP-Redirect" in result["bindings"] and result["certificates"]:
-        described, _ = identity_provider(str(path), metadata_corpus.IDP)
+        described, _ = load_idp_metadata(str(path), metadata_corpus.IDP)
         assert described["entityId"] == metadata_corpus.IDP
     else:
         with pytest.raises(SettingsError):
-            identity_provider(str(path), metadata_corpus.IDP)
+            load_idp_metadata(str(path), metadata_corpus.IDP)
 
 
 @pytest.mark.parametrize("name", [*metadata_corpus.REFUSED, *metadata_corpus.USELESS])

@@ -40,7 +40,7 @@ def test_strangers_are_greeted_as_such() -> None:
     assert visit(None, "/flask/api/me").status_code == 401
     answer = visit(None, "/flask/profile")
     assert (answer.status_code, answer.url.path) == (403, "/flask/login")
-    assert "by a certificate in their browser" in answer.text
+    assert "with a client certificate" in answer.text
 
 
 @pytest.mark.parametrize("http2", [False, True])

@@ -89,7 +89,7 @@ def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, b
     assert (page.status_code, page.url.path) == (200, "/profile")
     me = visitor.get("/api/me").json()
     assert (me["identifier"], len(me["groups"])) == ("jbell", 600)
-    assert me["source"] == ("saml" if step.authentication == "saml" else "shibboleth")
+    assert me["authentication"] == ("saml" if step.authentication == "saml" else "shibboleth")
     assert str(visitor.get("/logout").url) == f"{bench_client.SITE}/"
     assert visitor.get("/api/me").status_code == 401
 

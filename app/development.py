@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The application on a laptop, without Apache: Ada Lovelace can log in. Debug mode only, and not in the package."""
+"""The application without Apache, for development: the user is always Ada Lovelace. Runs in debug mode only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.utils import redirect
 
 from flask_sso_app import create_app
 
-COOKIE = "laptop_session"
+COOKIE = "development_session"
 SESSION = {
     "Shib-Session-ID": "_0123456789abcdef0123456789abcdef",
     "Shib-Identity-Provider": "https://idp.example.org/",
@@ -25,12 +25,14 @@ SESSION = {
 
 app = create_app()
 if not app.debug:
-    raise SystemExit("laptop.py logs anybody in, so it runs in debug mode only: flask --app laptop run --debug")
+    raise SystemExit(
+        "development.py has no authentication, so it runs in debug mode only: flask --app development run --debug"
+    )
 application = app.wsgi_app
 
 
-def pretend(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Do what mod_shib does: start a session at ``/login``, add it to the environ, end it on request."""
+def fake_mod_shib(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Act as mod_shib: start a session at ``/login``, add it to the WSGI environ, and end it at the logout URL."""
     request = Request(environ)
     if request.path == "/Shibboleth.sso/Logout":
         response = redirect("/")
@@ -45,4 +47,4 @@ def pretend(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return application(environ, start_response)
 
 
-app.wsgi_app = pretend
+app.wsgi_app = fake_mod_shib
