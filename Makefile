@@ -73,6 +73,7 @@ bench: tools ## measure speed and memory beside other set-ups, and what each cho
 
 down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
+	docker volume rm --force flask-sso-bench-ccache
 
 clean: ## remove the tools and everything that runs left behind
 	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts* .mypy_cache
