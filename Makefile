@@ -5,7 +5,7 @@ VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
-SLOW := swap metadata_trust client_certificates certificates refusals real_applications reuse servers key_rotation
+SLOW := servers swap client_certificates reuse metadata_trust key_rotation certificates refusals default real_applications app_saml gunicorn_mtls
 SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -73,6 +73,7 @@ bench: tools ## measure speed and memory beside other set-ups, and what each cho
 
 down: tools ## take the bench down
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
+	docker volume rm --force flask-sso-bench-ccache
 
 clean: ## remove the tools and everything that runs left behind
 	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts* .mypy_cache

@@ -60,16 +60,22 @@ def application_logs(web: Host, gate: Gate) -> Logs:
     return partial(logged, web, journal(gate.unit))
 
 
-def deploy(variables: dict) -> str:
-    """Deploy the scenario's site with these variables; return what the run says."""
-    code, said = run_playbook(f"molecule/{os.environ['MOLECULE_SCENARIO_NAME']}/converge.yml", variables)
+def deploy(variables: dict, issue: bool = False) -> str:
+    """Deploy the scenario's site with these variables; return what the run says.
+
+    To see what everybody holds takes as long as the rest of the run. So it does, and issues what is missing, only where
+    `issue` says so.
+    """
+    people = {} if issue else {"private_ca_people": []}
+    code, said = run_playbook(f"molecule/{os.environ['MOLECULE_SCENARIO_NAME']}/converge.yml", people | variables)
     assert code == 0, said
     return said
 
 
 def refusal(variables: dict) -> str:
-    """Require that a run refuses these variables; return what it says."""
-    code, said = run_playbook(f"molecule/{os.environ['MOLECULE_SCENARIO_NAME']}/converge.yml", variables)
+    """Require that the checks with which a run begins refuse these variables; return what they say."""
+    playbook = f"molecule/{os.environ['MOLECULE_SCENARIO_NAME']}/converge.yml"
+    code, said = run_playbook(playbook, variables, "--tags=preflight")
     assert code == 2, said
     return said
 
@@ -157,7 +163,7 @@ def test_revoked_certificate_is_refused_and_its_sessions_are_not_resumed(
     code, said = run_playbook("playbooks/revoke_client_certificates.yml", {"private_ca_revoke": ["hleavitt"]})
     assert code == 0, said
     assert visit(lost, f"{gate.path}/hello").text == "Hello Henrietta Leavitt!"
-    deploy({})
+    deploy({}, issue=True)
     with logs("certificate revoked"):
         assert refused(lost) == "SSLV3_ALERT_CERTIFICATE_REVOKED"
     for version in VERSIONS:

@@ -26,6 +26,21 @@ def test_proxy_sends_every_variable_that_the_application_asks_for():
     assert set(re.findall(r"SSL_CLIENT_\w+", source.read_text())) == set(told["client_certificates_part"]["environ"])
 
 
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("http://ocsp.example.org/", True),
+        ("http://127.0.0.1:8888", True),
+        ("https://ocsp.example.org/", False),
+        ("ocsp.example.org", False),
+        ("http://ocsp.example.org/\nSSLEngine off", False),
+    ],
+)
+def test_responder_has_an_address_that_httpd_can_ask(address, accepted):
+    told = yaml.safe_load((ROOT / "roles/client_certificates/vars/main.yml").read_text())
+    assert bool(re.match(told["client_certificates__responder"], address)) == accepted
+
+
 @pytest.fixture
 def files(tmp_path) -> Path:
     """Return a directory with what gunicorn is given, and a visitor's certificate."""

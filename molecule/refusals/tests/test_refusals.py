@@ -28,19 +28,16 @@ IDP = "https://auth.cern.ch/auth/realms/cern"
 NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "/var/log")
 
 
-def metadata(entity_id: str = IDP, name: str = "IDPSSODescriptor", valid_until: str = "2100-01-01T00:00:00Z") -> str:
-    """Return metadata that describes an entity in a role."""
-    described = role(key(), SSO, name=name)
-    return entity(described, ORGANIZATION, entity_id=entity_id, attributes=f' validUntil="{valid_until}"')
+def metadata(entity_id: str = IDP, valid_until: str = "2100-01-01T00:00:00Z") -> str:
+    """Return metadata that describes an identity provider."""
+    return entity(role(key(), SSO), ORGANIZATION, entity_id=entity_id, attributes=f' validUntil="{valid_until}"')
 
 
 METADATA = {
     "idp.xml": metadata(),
     "form.xml": change("https://example.org/URL", "", metadata()),
     "page.xml": "<!doctype html><p>Please log in<br></p>",
-    "note.xml": "<note/>",
     "empty.xml": "",
-    "sp.xml": metadata(name="SPSSODescriptor"),
     "other.xml": metadata("https://other.example.org"),
     "expired.xml": metadata(valid_until="2020-01-01T00:00:00Z"),
     "bomb.xml": '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>' + metadata("&b;&b;"),
@@ -375,18 +372,6 @@ CASES = {
     "empty metadata": (
         {"saml_sp_idp_metadata_file": "{files}/empty.xml"},
         ['saml_sp_idp_metadata_file "{files}/empty.xml" is not XML', "Check"],
-    ),
-    "XML that is not metadata": (
-        {"saml_sp_idp_metadata_file": "{files}/note.xml"},
-        ['saml_sp_idp_metadata_file "{files}/note.xml"', "begins with <note>", "EntityDescriptor"],
-    ),
-    "metadata of a service provider": (
-        {"saml_sp_idp_metadata_file": "{files}/sp.xml"},
-        [
-            'saml_sp_idp_metadata_file "{files}/sp.xml"',
-            "no SAML 2 identity provider",
-            "perhaps it is the metadata of a service provider",
-        ],
     ),
     "metadata of another identity provider": (
         {"saml_sp_idp_metadata_file": "{files}/other.xml"},

@@ -38,13 +38,13 @@ class Step:
         }
 
 
+# Another authentication alone, another server alone, and both at once.
 STEPS = [
     Step("uwsgi", "saml"),
     Step("gunicorn", "saml"),
     Step("gunicorn", "shibboleth"),
     Step("mod_wsgi", "shibboleth"),
-    Step("mod_wsgi", "saml"),
-    Step("uwsgi", "shibboleth", "compiled"),
+    Step("uwsgi", "saml", "compiled"),
     Step("mod_wsgi", "shibboleth", "compiled"),
 ]
 
