@@ -44,7 +44,8 @@ STEPS = [
     Step("gunicorn", "saml"),
     Step("gunicorn", "shibboleth"),
     Step("mod_wsgi", "shibboleth"),
-    Step("uwsgi", "saml", "compiled"),
+    Step("mod_wsgi", "saml"),
+    Step("uwsgi", "shibboleth", "compiled"),
     Step("mod_wsgi", "shibboleth", "compiled"),
 ]
 
