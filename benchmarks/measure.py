@@ -27,7 +27,7 @@ import docker
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = bench_client.ARTIFACTS / "bench"
 FILES = OUTPUT / "benchmark-files.tar"
-WEB, SSO = "flask-sso-web", "flask-sso-sso"
+WEB, SSO = (f"flask-sso-{host}{bench_client.LANE}" for host in ("web", "sso"))
 HOST = "flask.example.org"
 USERS = {"ghopper": "Grace", "cpayne": "Cecilia", "enoether": "Emmy", "mcurie": "Maria"}
 SERVICES = ("apache2", "shibd", "flask_app")
