@@ -6,7 +6,7 @@ SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
 SLOW := swap metadata_trust client_certificates certificates refusals real_applications reuse servers key_rotation
-SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools)
+SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools) $(wildcard roles/*/files/*.sh)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -38,6 +38,7 @@ test: tools ## run everything: linters, unit tests, every scenario, two at a tim
 	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
 	    $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
 	    | tee artifacts/test.log || { tools/failures.py artifacts/test.log; exit 1; }
+	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
 # What is announced with a + appears at once, the rest when the scenario has ended.
