@@ -44,7 +44,6 @@ test: tools ## run everything: linters, unit tests, every scenario, two at a tim
 # What is announced with a + appears at once, the rest when the scenario has ended.
 test-%: tools ## run one scenario from nothing
 	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
-	$(BENCH) docker images browser
 	molecule/shared/lane molecule test --scenario-name $*
 	+@printf '%(%H:%M:%S)T  scenario %s passed\n' -1 $*
 
