@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import bench_client
-import bench_fixtures
 import examples
 import pytest
+import releases
 
 SITE = "https://app.example.org"
 APPLICATION = """
@@ -35,9 +35,9 @@ def run(tmp_path: Path):
     def run(role: str) -> None:
         playbook = tmp_path / "playbooks" / f"{role}.yml"
         playbook.write_text(examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0])
-        code, said = bench_fixtures.run_playbook(str(playbook), {})
-        assert code == 0, said
-        assert "[WARNING]" not in said, said
+        done = releases.run_playbook(playbook, {})
+        assert done.code == 0, done.said
+        assert "[WARNING]" not in done.said, done.said
 
     return run
 
