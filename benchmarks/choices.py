@@ -40,14 +40,14 @@ def ab(path: str, *options: str) -> float:
 
 
 def deploy(authentication: str, server: str) -> float:
-    """Change the site over; return the seconds that takes."""
+    """Change the site over; return the seconds that this takes."""
     people = {"private_ca_people": PEOPLE} if authentication == "client_certificates" else {}
     choice = {"flask_sso_authentication": authentication, "flask_sso_app_server": server}
     return measure.seconds(partial(measure.playbook, "site.yml", **choice, **people))
 
 
 def load(authentication: str) -> tuple[float, float]:
-    """Return requests/s of ``/healthz`` for a stranger and of the profile for somebody who is known."""
+    """Return requests/s of ``/healthz`` without a login and of the profile for a logged-in user."""
     if authentication == "client_certificates":
         files = "".join(path.read_text() for path in client_certificates.person("ghopper"))
         measure.run("docker", "exec", measure.SSO, "sh", "-c", f"cat > {CERTIFICATE} <<'END'\n{files}END")
@@ -70,7 +70,7 @@ def main() -> None:
     measure.playbook("site.yml")
     measure.playbook("molecule/shared/register_sp.yml")
     install_ab()
-    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change-over |")
+    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change |")
     print("| --- | --- | --: | --: | --: | --: |", flush=True)
     for authentication in AUTHENTICATIONS:
         for server in SERVERS:
