@@ -11,7 +11,7 @@ module: existing_paths
 short_description: Say which of some paths exist on a host
 version_added: 0.1.0
 description:
-  - Looks for files, directories and links, also for links that lead nowhere. Their directories may be missing, which is
+  - Looks for files, directories and links, broken links included. Their directories may be missing, which is
     no reason for a warning as it is for M(ansible.builtin.find).
 author: campus.flask_sso contributors (!UNKNOWN)
 options:

@@ -4,8 +4,8 @@
 #
 #   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS
 #
-# Removes all releases but RELEASE and, with it, the KEEP newest ones; virtual environments that no release has; and other wheels
-# than WHEELS. Says what it removed.
+# Removes old releases, so that RELEASE and the newest of the others stay, KEEP in all; virtual environments that no release uses; and
+# all wheels but WHEELS. Prints what it has removed.
 
 set -eu
 cd "$1"
@@ -16,7 +16,7 @@ find releases -mindepth 1 -maxdepth 1 -type d ! -name "$2" -printf '%T@ %p\n' | 
     done
 for venv in venvs/*; do
     if [ -d "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
-        rm --force "$venv/complete" # first, or what is left when this is cut off would count
+        rm --force "$venv/complete" # first, so that an interrupted removal leaves no environment that counts as complete
         rm --recursive "$venv"
         echo "$venv"
     fi
