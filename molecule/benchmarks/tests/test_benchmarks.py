@@ -13,6 +13,7 @@ import choices
 import measure
 import pytest
 
+CHOICE = "shibboleth", "uwsgi"  # the bench's own, so nothing changes
 SCRIPT_HOST = f"flask-sso-script{bench_client.LANE}"
 
 
@@ -31,7 +32,7 @@ def short() -> Iterator[None]:
 def figures() -> dict[str, dict]:
     """All figures of measure.py; the script runs on a host of its own, meanwhile."""
     fresh = measure.seconds(measure.playbook, "site.yml")
-    second = measure.seconds(measure.playbook, "site.yml")
+    second = choices.deploy(*CHOICE)
     measure.collect_files()
     with ThreadPoolExecutor() as pool:
         script = pool.submit(measure.seconds, measure.script, SCRIPT_HOST)
@@ -54,6 +55,6 @@ def test_the_site_is_measured_beside_other_set_ups(figures, capsys):
 
 def test_a_choice_is_measured(figures):
     choices.install_ab()
-    row = choices.row("shibboleth", "uwsgi", choices.deploy("shibboleth", "uwsgi"))
+    row = choices.row(*CHOICE, *figures["seconds"][measure.SECOND])
     _, _, _, stranger, known, memory, took, _ = row.split("|")
     assert all(float(cell.split("/")[0].split()[0]) > 0 for cell in (stranger, known, memory, took))
