@@ -6,7 +6,7 @@ SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
 SLOW := servers swap client_certificates reuse metadata_trust key_rotation certificates refusals default real_applications app_saml gunicorn_mtls
-SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools)
+SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools) $(wildcard roles/*/files/*.sh)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -38,12 +38,12 @@ test: tools ## run everything: linters, unit tests, every scenario, two at a tim
 	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
 	    $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
 	    | tee artifacts/test.log || { tools/failures.py artifacts/test.log; exit 1; }
+	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
 # What is announced with a + appears at once, the rest when the scenario has ended.
 test-%: tools ## run one scenario from nothing
 	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
-	$(BENCH) docker images browser
 	molecule/shared/lane molecule test --scenario-name $*
 	+@printf '%(%H:%M:%S)T  scenario %s passed\n' -1 $*
 

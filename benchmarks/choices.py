@@ -7,9 +7,9 @@ Prints a table in Markdown. Destroys the bench, and leaves the last choice runni
 
 from __future__ import annotations
 
-import json
 import re
 import sys
+from functools import partial
 
 import bench_client
 import client_certificates
@@ -23,6 +23,12 @@ CERTIFICATE = "/run/visitor.pem"
 SECONDS, CONNECTIONS = 5, 32
 
 
+def install_ab() -> None:
+    """Install what makes the load."""
+    install = "apt-get update -qq && apt-get install -qq --no-install-recommends apache2-utils"
+    measure.run("docker", "exec", measure.SSO, "sh", "-c", install)
+
+
 def ab(path: str, *options: str) -> float:
     """Load a page from the identity provider's host; return requests/s, or raise MeasureError if one failed."""
     url = f"{bench_client.SITE}{path}"
@@ -33,27 +39,15 @@ def ab(path: str, *options: str) -> float:
     return float(re.search(r"Requests per second: +([\d.]+)", said)[1])
 
 
-def memory() -> float:
-    """Return the proportional set size of httpd, shibd and the application together, in MB."""
-    units = "|".join(UNITS)
-    script = f"cat $(grep -lE '/({units})[.]service' /proc/[0-9]*/cgroup | sed s,cgroup$,smaps_rollup,)"
-    said = measure.run("docker", "exec", measure.WEB, "sh", "-c", script)
-    return sum(map(int, re.findall(r"\nPss: *(\d+)", said))) / 1024
-
-
 def deploy(authentication: str, server: str) -> float:
-    """Change the site over; return the seconds that takes."""
-    # The load comes from another host than the login.
-    variables = {"flask_sso_authentication": authentication, "flask_sso_app_server": server}
-    variables["saml_sp_session_bound_to_address"] = False
-    if authentication == "client_certificates":
-        variables["private_ca_people"] = PEOPLE
-    options = [option for name, value in variables.items() for option in ("-e", json.dumps({name: value}))]
-    return measure.seconds(measure.run, "ansible-playbook", "-i", "inventories/bench", "site.yml", *options)
+    """Change the site over; return the seconds that this takes."""
+    people = {"private_ca_people": PEOPLE} if authentication == "client_certificates" else {}
+    choice = {"flask_sso_authentication": authentication, "flask_sso_app_server": server}
+    return measure.seconds(partial(measure.playbook, "site.yml", **choice, **people))
 
 
 def load(authentication: str) -> tuple[float, float]:
-    """Return requests/s of ``/healthz`` for a stranger and of the profile for somebody who is known."""
+    """Return requests/s of ``/healthz`` without a login and of the profile for a logged-in user."""
     if authentication == "client_certificates":
         files = "".join(path.read_text() for path in client_certificates.person("ghopper"))
         measure.run("docker", "exec", measure.SSO, "sh", "-c", f"cat > {CERTIFICATE} <<'END'\n{files}END")
@@ -63,21 +57,25 @@ def load(authentication: str) -> tuple[float, float]:
     return ab("/healthz", *stranger), ab("/profile", *known)
 
 
+def row(authentication: str, server: str, took: float) -> str:
+    """Load the site as it is deployed; return the line of the table."""
+    stranger, known = load(authentication)
+    memory = sum(measure.memory(*UNITS).values())
+    return f"| {authentication} | {server} | {stranger:.0f}/s | {known:.0f}/s | {memory:.0f} MB | {took:.0f} s |"
+
+
 def main() -> None:
     """Measure, and print a row for each choice."""
     measure.fresh_bench()
     measure.playbook("site.yml")
     measure.playbook("molecule/shared/register_sp.yml")
-    install = "apt-get update -qq && apt-get install -qq --no-install-recommends apache2-utils"
-    measure.run("docker", "exec", measure.SSO, "sh", "-c", install)
-    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change-over |")
+    install_ab()
+    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change |")
     print("| --- | --- | --: | --: | --: | --: |", flush=True)
     for authentication in AUTHENTICATIONS:
         for server in SERVERS:
             took = deploy(authentication, server)
-            first, known = load(authentication)
-            row = f"| {authentication} | {server} | {first:.0f}/s | {known:.0f}/s | {memory():.0f} MB | {took:.0f} s |"
-            print(row, flush=True)
+            print(row(authentication, server, took), flush=True)
 
 
 if __name__ == "__main__":

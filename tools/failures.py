@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say at the end of a long run what failed in it and why, in few lines.
+"""Say at the end of a long run what failed in it and why, in few lines, and which warnings Ansible gave.
 
     failures.py LOG
 
-LOG is what `make --output-sync=target --print-directory` printed, so the lines of one target stand together.
+It fails if there is anything to say. LOG is what `make --output-sync=target --print-directory` printed, so the lines of
+one target stand together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FRAME = re.compile(r"^ +│ ?")
 TARGET = re.compile(r"^make\[\d+\]: Entering directory.*?^make\[\d+\]: Leaving directory", re.MULTILINE | re.DOTALL)
 ENDED_BADLY = re.compile(r"^make\[\d+\]: \*\*\* \[\S+ (\S+)\]", re.MULTILINE)
+TASK = re.compile(r"^(TASK|RUNNING HANDLER) \[")
+WARNING = re.compile(r"^\[(DEPRECATION )?WARNING\]: ")
 # What pytest and Ansible begin the line with that says why.
 REASON = re.compile(r"^(FAILED (?!- RETRYING)|ERROR |E  +\S|\[ERROR\]: |fatal: )")
 
@@ -39,8 +42,41 @@ def failures(log: str) -> dict[str, list[str]]:
     return found
 
 
-if __name__ == "__main__":
-    found = failures(Path(sys.argv[1]).read_text("utf-8", errors="replace"))
-    for target, lines in found.items():
+def warnings(log: str) -> dict[str, str]:
+    """Find what Ansible warned of in the scenarios.
+
+    :param log: What make printed.
+    :returns: For each warning the task that gave it first.
+    """
+    found: dict[str, str] = {}
+    task = ""
+    for line in COLOUR.sub("", log).splitlines():
+        text = FRAME.sub("", line).rstrip()
+        if TASK.match(text):
+            task = text.rstrip(" *")
+        elif text != line.rstrip() and WARNING.match(text):
+            found.setdefault(text[:WIDTH], task)
+    return found
+
+
+def main(path: Path) -> int:
+    """Print what there is to say.
+
+    :param path: The log.
+    :returns: The exit code.
+    """
+    log = path.read_text("utf-8", errors="replace")
+    failed, warned = failures(log), warnings(log)
+    for target, lines in failed.items():
         print(f"\n{target} failed:", *lines, sep="\n  ")
-    print(f"\nFailed: {', '.join(found) or 'nothing that the log names'}. Everything that was printed: {sys.argv[1]}")
+    for warning, task in warned.items():
+        print(f"\n{warning}\n  by {task}")
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}.")
+    if failed or warned:
+        print(f"\nEverything that was printed: {path}")
+    return 1 if failed or warned else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

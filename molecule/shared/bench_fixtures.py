@@ -39,7 +39,8 @@ def run_playbook(name: str, variables: dict, *options: str) -> tuple[int, str]:
     """Run a playbook of the project on the scenario's hosts; return its exit code and what it printed, in one line."""
     playbook = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / name
     command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], playbook, "-e", json.dumps(variables)]
-    done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=300)
+    # Minutes at most, even on a slow machine: the limit only ends a run that hangs.
+    done = subprocess.run([*command, *options], check=False, capture_output=True, text=True, timeout=1800)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 

@@ -436,7 +436,9 @@ ENCODED = {
     "UTF-16 without a declaration": codecs.BOM_UTF16_LE + declared("").partition("\n")[2].encode("utf-16-le"),
     "ISO-8859-1": declared("ISO-8859-1").encode("iso8859-1"),
     "ISO-8859-15": declared("iso-8859-15", "€").encode("iso8859-15"),
-    "windows-1252": declared("windows-1252", "“€”").encode("cp1252"),
+    "windows-1252": declared("windows-1252", "\N{LEFT DOUBLE QUOTATION MARK}€\N{RIGHT DOUBLE QUOTATION MARK}").encode(
+        "cp1252"
+    ),
     "US-ASCII": declared("US-ASCII", "Jurgen").encode("ascii"),
 }
 SIGNED = XMLSigner().sign(etree.fromstring(beside(attributes=' ID="a"')), key=RSA_KEY, reference_uri="a")

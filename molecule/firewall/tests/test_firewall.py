@@ -29,11 +29,11 @@ def name(host):
 
 @pytest.fixture(scope="module", autouse=True)
 def stranger(host):
-    """A program that listens on a port that nobody opened."""
-    host.run_test(f"systemd-run --quiet --unit=stranger python3 -m http.server {STRANGER}")
-    host.run_test(f"timeout 5 sh -c 'until ss -ltn | grep -q :{STRANGER}; do sleep 0.1; done'")
+    """A program that listens on a port that is not open in the firewall."""
+    host.check_output(f"systemd-run --quiet --unit=stranger python3 -m http.server {STRANGER}")
+    host.check_output(f"timeout 20 sh -c 'until ss -ltn | grep -q :{STRANGER}; do sleep 0.1; done'")
     yield
-    host.run_test("systemctl stop stranger")
+    host.check_output("systemctl stop stranger")
 
 
 def reachable(name, port):
@@ -45,11 +45,11 @@ def reachable(name, port):
     return True
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["now", "after the firewall starts anew"])
+@pytest.mark.parametrize("again", [False, True], ids=["now", "after a restart of the firewall"])
 def test_the_site_is_reachable_and_nothing_else_is(host, name, again):
     """Ports 80 and 443 answer from outside, also when the firewall has read its files again; 8080 does not."""
     if again:
-        host.run_test(RELOAD[firewall(host)])
+        host.check_output(RELOAD[firewall(host)])
     assert host.socket(f"tcp://0.0.0.0:{STRANGER}").is_listening
     assert {port: reachable(name, port) for port in (80, 443, STRANGER)} == {80: True, 443: True, STRANGER: False}
 

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 #
 #   begin_release.sh DIRECTORY RELEASE VENV OWNER    makes room for a release, without what is left of one that was not completed;
 #                                                    prints "venv" where its virtual environment is complete

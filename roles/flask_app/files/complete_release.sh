@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=sh
 #
 #   complete_release.sh RELEASE VENV OWNER USER CODE [REQUIREMENT]
 #

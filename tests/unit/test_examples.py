@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation shows is what Ansible and the roles accept; molecule/readme runs the examples of roles."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import examples
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+ROOT = examples.ROOT
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
+#: Its users set its variables in the inventory, and do not list it.
+NO_EXAMPLE = {"saml_sp"}
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[str, dict]:
+    """Describe each variable: as a role does or, where only site.yml reads it, by its name alone."""
+    table = re.findall(r"^\| `(flask_sso_\w+)`", (ROOT / "docs/variables.md").read_text("utf-8"), re.MULTILINE)
+    found: dict[str, dict] = {name: {"type": "raw"} for name in table}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for entry_point in yaml.safe_load(path.read_text("utf-8"))["argument_specs"].values():
+            found.update(entry_point.get("options", {}))
+    return found
+
+
+def name(page: Path) -> str:
+    """Name a page in a test's result."""
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_variables_of_an_example_exist_and_have_the_right_type(page: Path, options: dict[str, dict]):
+    shown = {
+        key: value for content in examples.examples(page).values() for key, value in examples.variables(content).items()
+    }
+    assert shown.keys() - options.keys() == set()
+    literal = {key: value for key, value in shown.items() if "{{" not in str(value)}
+    specification = {key: options[key] for key in literal}
+    assert ArgumentSpecValidator(specification).validate(literal).error_messages == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("roles/*/README.md")), ids=name)
+def test_each_role_shows_a_playbook_with_itself(page: Path):
+    role = page.parent.name
+    assert any(f"campus.flask_sso.{role}\n" in text for text in examples.playbooks(page)) == (role not in NO_EXAMPLE)
+
+
+def test_ansible_accepts_the_playbooks(tmp_path: Path):
+    paths = []
+    for page in PAGES:
+        for number, text in enumerate(examples.playbooks(page)):
+            paths.append(tmp_path / f"{name(page).replace('/', '-')}-{number}.yml")
+            paths[-1].write_text(text, "utf-8")
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    command = [ansible, "-i", "web,", "--syntax-check", *paths]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
