@@ -39,10 +39,12 @@ _raw:
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -60,6 +62,22 @@ def stems(facts: Mapping[str, Any]) -> list[str]:
     return [stem for name in dict.fromkeys(names) for stem in (name, f"{name}-{facts['distribution_major_version']}")]
 
 
+@cache
+def values(directory: Path, *files: str) -> dict[str, Any]:
+    """Read one role's values, once, as a role asks for them often.
+
+    :param directory: Where the role has its files.
+    :param files: Their names without .yml, from general to specific, the family's first; the others may be missing.
+    :returns: The values. Nobody may change them.
+    :raises FileNotFoundError: if the family has no file.
+    """
+    family, *others = [directory / f"{stem}.yml" for stem in files]
+    found: dict[str, Any] = {}
+    for path in [family, *filter(Path.is_file, others)]:
+        found |= yaml_load(path.read_text("utf-8"))
+    return found
+
+
 class LookupModule(LookupBase):
     """What Ansible loads."""
 
@@ -74,24 +92,12 @@ class LookupModule(LookupBase):
         variables = variables or {}
         host, facts = variables.get("inventory_hostname"), variables.get("ansible_facts", {})
         try:
-            files = [f"{stem}.yml" for stem in stems(facts)]
+            files = stems(facts)
+            return [values(ROLES / role / "vars/platforms", *files) for role in terms]
         except KeyError as missing:
             raise AnsibleLookupError(f"The fact {missing} of {host} is not known. Let the play gather facts.") from None
-        if not all((ROLES / role / "vars/platforms" / files[0]).is_file() for role in terms):
+        except FileNotFoundError:
             raise AnsibleLookupError(
                 f"{host} runs {facts['distribution']} {facts.get('distribution_version', '')}, of the "
                 f"{facts['os_family']} family. Use a host of {SUPPORTED}."
-            )
-        return [self._values(ROLES / role / "vars/platforms", files) for role in terms]
-
-    def _values(self, directory: Path, files: list[str]) -> dict[str, Any]:
-        """Read one role's values.
-
-        :param directory: The role's directory of variables.
-        :param files: Names of files, from general to specific, of which some may be missing.
-        :returns: The values. Ansible's loader keeps what it has read, so a file is read once in a process.
-        """
-        values: dict[str, Any] = {}
-        for path in filter(Path.is_file, map(directory.joinpath, files)):
-            values |= self._loader.load_from_file(str(path))
-        return values
+            ) from None
