@@ -15,10 +15,15 @@ description:
     runs. Changes nothing.
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
-  package_manager:
-    description: The host's package manager, as the fact C(pkg_mgr) names it. V(apt) asks dpkg, any other asks RPM.
-    type: str
+  packages_command:
+    description: Command that prints a status and a name for each package, in a line each.
+    type: list
+    elements: str
     required: true
+  package_lists_path:
+    description: Directory of the lists of apt; empty for a package manager that refreshes its lists by itself.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Looks and changes nothing.
@@ -28,7 +33,7 @@ attributes:
 EXAMPLES = r"""
 - name: Look at the host
   campus.flask_sso.host_state:
-    package_manager: "{{ ansible_facts['pkg_mgr'] }}"
+    packages_command: [rpm, --query, --all, --queryformat, "installed %{NAME}\n"]
   register: host
 """
 
@@ -70,18 +75,13 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-LISTS = "/var/lib/apt/lists"
 FIREWALLS = ["firewalld", "ufw", "nftables"]
-INSTALLED = {
-    "apt": ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n"],
-    "rpm": ["rpm", "--query", "--all", "--queryformat", "installed %{NAME}\n"],
-}
 
 
 def packages(output):
     """Read which packages are installed.
 
-    :param str output: What a command of :data:`INSTALLED` has printed: a status and a name in each line.
+    :param str output: A status and a name in each line.
     :returns: Their names.
     """
     return sorted({line.split()[1] for line in output.splitlines() if line.startswith("installed ")})
@@ -126,17 +126,21 @@ def active(names, output):
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"package_manager": {"type": "str", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "packages_command": {"type": "list", "elements": "str", "required": True},
+            "package_lists_path": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
     )
-    apt = module.params["package_manager"] == "apt"
+    lists = module.params["package_lists_path"]
 
     def output(command, **options):
         return module.run_command(command, environ_update={"LC_ALL": "C"}, **options)[1]
 
     module.exit_json(
         changed=False,
-        packages=packages(output(INSTALLED["apt" if apt else "rpm"], check_rc=True)),
-        package_lists_hours=package_lists_hours(LISTS, time.time()) if apt else 0.0,
+        packages=packages(output(module.params["packages_command"], check_rc=True)),
+        package_lists_hours=package_lists_hours(lists, time.time()) if lists else 0.0,
         listeners=listeners(
             output(["ss", "--no-header", "--numeric", "--tcp", "--listening", "--processes"], check_rc=True)
         ),
