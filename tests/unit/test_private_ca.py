@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import ssl
 import subprocess
@@ -15,8 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ansible_collections.campus.flask_sso.plugins.filter.people_faults import people_faults
+from ansible_collections.campus.flask_sso.plugins.filter.revocation import revocation
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
+from quick_playbook import run_playbook
 
 ROOT = Path(__file__).parents[2]
 GRACE = {"id": "ghopper", "name": "Grace Hopper", "email": "grace.hopper@example.org"}
@@ -54,15 +56,8 @@ class Authority:
     def run(self, entry_point: str, *options: str, **variables) -> str:
         """Run an entry point of the role; return what Ansible said, with the return code as its last word."""
         settings = json.dumps(self.variables | {"entry_point": entry_point} | variables)
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.ini", "play.yml", "-e", settings, *options],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=self.directory,
-            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        )
-        return f"{done.stdout}{done.stderr} {done.returncode}"
+        play = ["-i", "hosts.ini", "play.yml", "-e", settings, *options]
+        return run_playbook(*play, directory=self.directory)
 
     def have(self, *people: dict) -> str:
         """Issue certificates to people."""
@@ -232,9 +227,17 @@ def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
     ],
 )
 def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
+    [fault] = revocation(named, str(authority.files / "people"))["faults"]
+    assert words in fault
+
+
+def test_nothing_is_revoked_if_one_of_several_has_no_certificate(authority):
+    """All of them are named at once, and what else is wrong with the authority."""
     before = authority.revoked()
-    said = " ".join(authority.run("revoke", private_ca_revoke=named).split())
-    assert words in said
+    named = ["ghopper", "nobody", "ada", 20251234567890123456]
+    said = " ".join(authority.run("revoke", private_ca_revoke=named, private_ca_crl_days=0).split())
+    assert "4 faults" in said
+    assert all(words in said for words in ('has "nobody"', 'has "ada"', "in quotes", "private_ca_crl_days is 0"))
     assert said.endswith(" 2")
     assert authority.revoked() == before
 
@@ -244,6 +247,7 @@ def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
     [
         ({"id": "../ghopper"}, "which files get their names from"),
         ({"id": "ghopper\n"}, "which files get their names from"),
+        ({"id": "Ghopper"}, "of lower-case letters"),
         ({"id": "someone", "name": "é" * 33}, "a name of at most 64 bytes"),
         ({"id": "someone", "name": " "}, "a name of at most 64 bytes"),
         ({"id": "someone", "email": "hopper@exämple.org"}, "an email address in ASCII"),
@@ -251,10 +255,26 @@ def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
         ({"id": "someone", "name": "grace hopper"}, "more than once: grace hopper"),
     ],
 )
-def test_impossible_people_are_refused_before_anything_is_made(tmp_path, person, words):
-    authority = Authority(tmp_path)
-    said = " ".join(authority.have(GRACE, {"id": "ghopper", "name": "Somebody"} | person).split())
-    assert words in said
+def test_people_who_cannot_get_certificates_are_refused(person, words):
+    assert words in " ".join(people_faults([GRACE, {"id": "ghopper", "name": "Somebody"} | person]))
+
+
+def test_people_of_all_kinds_get_certificates():
+    others = [
+        {"id": "0", "name": "é" * 32},
+        {"id": "a.b_c-d", "name": "X", "email": ""},
+        {"id": "y", "name": "Y", "email": None},
+    ]
+    assert people_faults([GRACE, CECILIA, *others]) == []
+
+
+def test_all_faults_of_people_and_terms_are_told_before_anything_is_made(tmp_path):
+    authority = Authority(tmp_path, private_ca_crl_days=0, private_ca_days=397)
+    said = " ".join(authority.have(GRACE, {"id": "../x", "name": "Grace Hopper"}).split())
+    assert "4 faults" in said
+    assert all(
+        words in said for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "outlast")
+    )
     assert not authority.files.exists()
 
 
