@@ -117,10 +117,6 @@ def test_rsa_will_do_as_well(tmp_path):
     assert authority.certificate(GRACE).public_key().key_size == 3072
 
 
-def test_second_run_changes_nothing(authority):
-    assert "changed=0" in authority.have(GRACE)
-
-
 def test_browser_gets_key_and_certificate_by_a_passphrase_of_its_own(authority):
     person = authority.files / "people" / GRACE["id"]
     passphrase = (person / "passphrase").read_text().strip()
@@ -206,11 +202,11 @@ def test_every_certificate_that_a_person_has_had_is_revoked(tmp_path):
 
 def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
     before = authority.revoked()
-    for serial in ("0A1B2C3D4E5F60718293", "0a:1b:2c:3d:4e:5f:60:71:82:93"):
-        said = authority.run("revoke", private_ca_revoke=[serial])
-        assert said.endswith(" 0"), said
-        assert authority.revoked() == [*before, 0x0A1B2C3D4E5F60718293]
-    assert "changed=0" in said
+    forms = ["0A1B2C3D4E5F60718293", "0a:1b:2c:3d:4e:5f:60:71:82:93"]
+    assert revocation(forms, str(authority.files / "people")) == {"serials": [0x0A1B2C3D4E5F60718293] * 2, "faults": []}
+    assert authority.run("revoke", private_ca_revoke=forms).endswith(" 0")
+    assert authority.revoked() == [*before, 0x0A1B2C3D4E5F60718293]
+    assert "changed=0" in authority.run("revoke", private_ca_revoke=forms[1:])
     assert authority.verifies(GRACE).endswith("OK\n")
 
 
@@ -305,7 +301,7 @@ def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
     assert number()[1] == before[1] != []
 
 
-def test_authority_keeps_its_name(authority):
+def test_second_run_changes_nothing_and_the_authority_keeps_its_name(authority):
     """Another name on the list or in a certificate would lock everybody out."""
     said = authority.run("people", private_ca_people=[GRACE], private_ca_common_name="Another name")
     assert "changed=0" in said
@@ -483,14 +479,16 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
-        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to outlast what it signs"),
-        ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root the intermediate"),
-        ({"private_ca_days": 397}, "has to outlast what it signs"),
-        ({"private_ca_crl_days": 0}, "private_ca_crl_days is 0"),
-        ({"private_ca_certificate_days": "397"}, "at least 1, without quotes"),
+        (
+            {"private_ca_intermediate": "yes", "private_ca_crl_days": 0, "private_ca_certificate_days": "397"},
+            ["Write true or false, without quotes", "private_ca_crl_days is 0", "at least 1, without quotes"],
+        ),
+        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, ["has to outlast what it signs"]),
+        ({"private_ca_intermediate": True, "private_ca_days": 1000}, ["and the root the intermediate"]),
+        ({"private_ca_days": 397}, ["has to outlast what it signs"]),
     ],
 )
 def test_impossible_terms_are_refused(tmp_path, variables, words):
-    assert words in " ".join(Authority(tmp_path).run("main", **variables).split())
+    said = " ".join(Authority(tmp_path).run("main", **variables).split())
+    assert all(fault in said for fault in words)
     assert not (tmp_path / "private_ca").exists()
