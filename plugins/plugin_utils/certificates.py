@@ -32,6 +32,9 @@ Result = TypeVar("Result")
 
 CRYPTOGRAPHY = "42.0"  # the first that tells times with their zone
 
+# Id of a person, which files of the private authority get their names from.
+PERSON = re.compile("[a-z0-9][a-z0-9._-]*")
+
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)
 # As OpenSSL and Windows name them. Each may hold a certificate or PKCS#7, whatever the name says.
 LABELS = re.compile(r"(X\.?509 |TRUSTED )?CERTIFICATE|PKCS ?#?7( SIGNED DATA)?|CMS")

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ansible_collections.campus.flask_sso.plugins.filter.people_faults import people_faults
+from ansible_collections.campus.flask_sso.plugins.filter.revocation import revocation
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
@@ -122,10 +124,6 @@ def test_rsa_will_do_as_well(tmp_path):
     assert authority.certificate(GRACE).public_key().key_size == 3072
 
 
-def test_second_run_changes_nothing(authority):
-    assert "changed=0" in authority.have(GRACE)
-
-
 def test_browser_gets_key_and_certificate_by_a_passphrase_of_its_own(authority):
     person = authority.files / "people" / GRACE["id"]
     passphrase = (person / "passphrase").read_text().strip()
@@ -211,11 +209,11 @@ def test_every_certificate_that_a_person_has_had_is_revoked(tmp_path):
 
 def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
     before = authority.revoked()
-    for serial in ("0A1B2C3D4E5F60718293", "0a:1b:2c:3d:4e:5f:60:71:82:93"):
-        said = authority.run("revoke", private_ca_revoke=[serial])
-        assert said.endswith(" 0"), said
-        assert authority.revoked() == [*before, 0x0A1B2C3D4E5F60718293]
-    assert "changed=0" in said
+    forms = ["0A1B2C3D4E5F60718293", "0a:1b:2c:3d:4e:5f:60:71:82:93"]
+    assert revocation(forms, str(authority.files / "people")) == {"serials": [0x0A1B2C3D4E5F60718293] * 2, "faults": []}
+    assert authority.run("revoke", private_ca_revoke=forms).endswith(" 0")
+    assert authority.revoked() == [*before, 0x0A1B2C3D4E5F60718293]
+    assert "changed=0" in authority.run("revoke", private_ca_revoke=forms[1:])
     assert authority.verifies(GRACE).endswith("OK\n")
 
 
@@ -232,9 +230,17 @@ def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
     ],
 )
 def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
+    [fault] = revocation(named, str(authority.files / "people"))["faults"]
+    assert words in fault
+
+
+def test_nothing_is_revoked_if_one_of_several_has_no_certificate(authority):
+    """All of them are named at once, and what else is wrong with the authority."""
     before = authority.revoked()
-    said = " ".join(authority.run("revoke", private_ca_revoke=named).split())
-    assert words in said
+    named = ["ghopper", "nobody", "ada", 20251234567890123456]
+    said = " ".join(authority.run("revoke", private_ca_revoke=named, private_ca_crl_days=0).split())
+    assert "4 faults" in said
+    assert all(words in said for words in ('has "nobody"', 'has "ada"', "in quotes", "private_ca_crl_days is 0"))
     assert said.endswith(" 2")
     assert authority.revoked() == before
 
@@ -244,6 +250,7 @@ def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
     [
         ({"id": "../ghopper"}, "which files get their names from"),
         ({"id": "ghopper\n"}, "which files get their names from"),
+        ({"id": "Ghopper"}, "of lower-case letters"),
         ({"id": "someone", "name": "é" * 33}, "a name of at most 64 bytes"),
         ({"id": "someone", "name": " "}, "a name of at most 64 bytes"),
         ({"id": "someone", "email": "hopper@exämple.org"}, "an email address in ASCII"),
@@ -251,10 +258,26 @@ def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
         ({"id": "someone", "name": "grace hopper"}, "more than once: grace hopper"),
     ],
 )
-def test_impossible_people_are_refused_before_anything_is_made(tmp_path, person, words):
-    authority = Authority(tmp_path)
-    said = " ".join(authority.have(GRACE, {"id": "ghopper", "name": "Somebody"} | person).split())
-    assert words in said
+def test_people_who_cannot_get_certificates_are_refused(person, words):
+    assert words in " ".join(people_faults([GRACE, {"id": "ghopper", "name": "Somebody"} | person]))
+
+
+def test_people_of_all_kinds_get_certificates():
+    others = [
+        {"id": "0", "name": "é" * 32},
+        {"id": "a.b_c-d", "name": "X", "email": ""},
+        {"id": "y", "name": "Y", "email": None},
+    ]
+    assert people_faults([GRACE, CECILIA, *others]) == []
+
+
+def test_all_faults_of_people_and_terms_are_told_before_anything_is_made(tmp_path):
+    authority = Authority(tmp_path, private_ca_crl_days=0, private_ca_days=397)
+    said = " ".join(authority.have(GRACE, {"id": "../x", "name": "Grace Hopper"}).split())
+    assert "4 faults" in said
+    assert all(
+        words in said for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "outlast")
+    )
     assert not authority.files.exists()
 
 
@@ -285,7 +308,7 @@ def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
     assert number()[1] == before[1] != []
 
 
-def test_authority_keeps_its_name(authority):
+def test_second_run_changes_nothing_and_the_authority_keeps_its_name(authority):
     """Another name on the list or in a certificate would lock everybody out."""
     said = authority.run("people", private_ca_people=[GRACE], private_ca_common_name="Another name")
     assert "changed=0" in said
@@ -463,14 +486,16 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
-        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to outlast what it signs"),
-        ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root the intermediate"),
-        ({"private_ca_days": 397}, "has to outlast what it signs"),
-        ({"private_ca_crl_days": 0}, "private_ca_crl_days is 0"),
-        ({"private_ca_certificate_days": "397"}, "at least 1, without quotes"),
+        (
+            {"private_ca_intermediate": "yes", "private_ca_crl_days": 0, "private_ca_certificate_days": "397"},
+            ["Write true or false, without quotes", "private_ca_crl_days is 0", "at least 1, without quotes"],
+        ),
+        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, ["has to outlast what it signs"]),
+        ({"private_ca_intermediate": True, "private_ca_days": 1000}, ["and the root the intermediate"]),
+        ({"private_ca_days": 397}, ["has to outlast what it signs"]),
     ],
 )
 def test_impossible_terms_are_refused(tmp_path, variables, words):
-    assert words in " ".join(Authority(tmp_path).run("main", **variables).split())
+    said = " ".join(Authority(tmp_path).run("main", **variables).split())
+    assert all(fault in said for fault in words)
     assert not (tmp_path / "private_ca").exists()
