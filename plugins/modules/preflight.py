@@ -53,7 +53,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Check what the application is described by
+- name: Check the application's variables, source and accounts
   campus.flask_sso.preflight:
     checks: guestbook__checks
   vars:

@@ -185,7 +185,7 @@ def test_lost_list_is_made_anew_with_everything_that_was_on_it(authority):
     record.unlink()
     said = " ".join(authority.run("crl").split())
     (authority.directory / "backup").rename(crl)
-    assert "Put one of them back from a backup" in said
+    assert "Restore one of them from a backup" in said
     assert authority.run("crl").endswith(" 0")
     assert (authority.revoked(), record.read_text()) == before
 
@@ -294,7 +294,7 @@ def test_authority_keeps_its_name(authority):
 
 def test_authority_does_not_sign_what_outlasts_it(authority):
     said = " ".join(authority.run("people", private_ca_days=4000, private_ca_certificate_days=3660).split())
-    assert "runs out before what it is about to sign" in said
+    assert "expires before what it is about to sign" in said
     assert "Write fewer days" in said
 
 
@@ -407,7 +407,7 @@ def test_second_run_needs_no_root_key_and_changes_nothing(tiers):
         assert "changed=0" in tiers.run("people")
         assert "changed=0" in tiers.run("host_certificate")
         said = " ".join(tiers.run("main", **LONGER_TERMS).split())
-        assert "the root's key, which has to sign it, is not there" in said
+        assert "the root's key, which has to sign it, is missing" in said
     finally:
         (tiers.directory / "safe").rename(tiers.files / "ca.key")
 
@@ -448,7 +448,7 @@ def test_intermediate_takes_back_what_it_signed(tiers):
 
 @pytest.mark.parametrize(
     ("fixture", "wanted", "words"),
-    [("authority", True, "was made to sign no other authority"), ("tiers", False, "has an intermediate authority")],
+    [("authority", True, "was created without permission to sign another CA"), ("tiers", False, "has an intermediate CA")],
 )
 def test_authority_stays_what_it_is(request, fixture, wanted, words):
     """Nothing has changed when a run refuses to give it an intermediate, or to do without."""
@@ -464,9 +464,9 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
     ("variables", "words"),
     [
         ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
-        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to outlast what it signs"),
-        ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root the intermediate"),
-        ({"private_ca_days": 397}, "has to outlast what it signs"),
+        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to be valid longer than what it signs"),
+        ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root longer than the intermediate"),
+        ({"private_ca_days": 397}, "has to be valid longer than what it signs"),
         ({"private_ca_crl_days": 0}, "private_ca_crl_days is 0"),
         ({"private_ca_certificate_days": "397"}, "at least 1, without quotes"),
     ],

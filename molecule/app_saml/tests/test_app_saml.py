@@ -295,7 +295,7 @@ def test_libraries_that_disagree_never_become_current(web: Host, visitor: httpx.
     assert "lxml 5.4.0" in said
     assert "lxml runs with libxml2 2 13" in said
     assert "library version mismatch" in said
-    assert "The release before it keeps running" in said
+    assert "The previous release keeps running" in said
     assert web.file("/srv/flask_app/current").linked_to == current
     assert visitor.get("/api/me").json()["identifier"] == "ghopper"
 
@@ -320,10 +320,10 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
         (
             "shibboleth_sp_protected",
             [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
-            "Without mod_shib nobody applies these rules",
+            "Without mod_shib, these rules have no effect",
         ),
         ("saml_sp_attributes", [{"id": "upn", "name": "urn:x", "scope": "metadata"}], '"scope: any"'),
-        ("saml_sp_unsolicited_login", True, "takes answers to its own questions alone"),
+        ("saml_sp_unsolicited_login", True, "accepts only responses to its own requests"),
         ("saml_sp_idp_keys", ["ab:" * 31 + "ab"], "add it to saml_sp_idp_keys"),
     ],
 )
@@ -338,8 +338,8 @@ def test_what_shibd_does_and_the_application_does_not_is_refused(name: str, valu
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        ("addresses for POST alone", "The application asks by HTTP-Redirect: have it switched on"),
-        ("key without a certificate", "without a certificate, which the application cannot use"),
+        ("addresses for POST alone", "The application needs HTTP-Redirect: enable it at the identity provider"),
+        ("key without a certificate", "without a certificate, which the application needs"),
     ],
 )
 def test_metadata_that_serves_shibd_alone_is_refused(tmp_path: Path, odd: str, words: str) -> None:

@@ -70,7 +70,7 @@ def test_headers_of_other_names_change_nothing() -> None:
 def test_no_visitor_has_a_header_of_the_proxy_dropped(logs: Logs, tmp_path: Path, connection: list) -> None:
     """mod_proxy drops what Connection names; a certificate of two people would become the first one's."""
     name = connection[-1][1].split()[-1].split(";")[-1]
-    with logs(f"A visitor asked to drop the header {name}, which is httpd's alone"):
+    with logs(f"A visitor asked to drop the header {name}, which only httpd may set"):
         answer = visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), HELLO, headers=connection)
     assert answer.status_code == 400
     assert "Hello" not in answer.text
@@ -88,7 +88,7 @@ def test_other_headers_about_the_connection_drop_nothing(tmp_path: Path, name: s
 def test_headers_that_only_the_proxy_sends_are_taken_from_visitors(logs: Logs, name: str, files: tuple | None) -> None:
     """However they are spelt; an empty one at the end changes nothing, and the log names them."""
     forged = [(name, "Cecilia Payne"), (SPELLINGS[1].replace("S_DN_CN", "VERIFY"), "SUCCESS"), ("X-Gate-last", "")]
-    with logs(f"A visitor sent the header {name}, which is httpd's alone"):
+    with logs(f"A visitor sent the header {name}, which only httpd may set"):
         answer = visit(files, HELLO, headers=forged)
     assert answer.text == ("Hello Grace Hopper!" if files else "Hello Unauthorized!")
 
@@ -158,5 +158,5 @@ def test_valid_certificate_that_is_not_admitted_gets_a_readable_page(logs: Logs)
     with logs("AH01630: client denied by server configuration"):
         answer = visit(person("cpayne"), HELLO)
     assert answer.status_code == 403
-    assert "You are not admitted" in answer.text
+    assert "Access denied" in answer.text
     assert serial(person("cpayne")) in answer.text

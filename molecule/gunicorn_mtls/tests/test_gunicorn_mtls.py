@@ -75,7 +75,7 @@ def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
     path = tmp_path / "crl.pem"
     path.write_text(stale_list())
     said = refusal({"flask_app_tls_client_crl_file": str(path)})
-    assert "people would be locked out" in said
+    assert "valid client certificates would be refused" in said
     assert f'"{path}": the list of {ISSUER} ended on' in said
 
 

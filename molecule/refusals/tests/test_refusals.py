@@ -223,17 +223,17 @@ CASES = {
         },
         ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
     ),
-    "an ACME authority without a contact": (
+    "an ACME CA without a contact": (
         ACME | {"apache_ssl_acme_contact": ""},
-        ['apache_ssl_acme_contact is ""', "an email address that the authority may warn"],
+        ['apache_ssl_acme_contact is ""', "an email address to which the CA may write"],
     ),
-    "an ACME authority over plain HTTP": (
+    "an ACME CA over plain HTTP": (
         ACME | {"apache_ssl_acme_directory": "http://acme.example.org/dir"},
         ['apache_ssl_acme_directory is "http://acme.example.org/dir"', "Write the https address"],
     ),
     "a port where ACME does not ask": (
         ACME | {"apache_ssl_http_port": 8080},
-        ["apache_ssl_http_port is 8080", "port 80 alone"],
+        ["apache_ssl_http_port is 8080", "port 80 only"],
     ),
     "days to the end in words": (
         {"apache_ssl_expiry_days": -1},
@@ -302,7 +302,7 @@ CASES = {
     ),
     "a credential that is a path": (
         {"flask_app_credentials": {"../environment": "hunter2"}},
-        ["flask_app_credentials has something else than secrets by name", '"ldap_password: ..."'],
+        ["flask_app_credentials is not a dictionary of names and secrets", '"ldap_password: ..."'],
     ),
     "a secret key that can be guessed": (
         {"flask_app_credentials": {"secret_key": "hunter2"}},
@@ -338,7 +338,7 @@ CASES = {
     ),
     "metadata over plain HTTP": (
         FETCHED | {"saml_sp_idp_metadata_url": "http://auth.cern.ch/metadata"},
-        ['saml_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
+        ['saml_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "write an https address"],
     ),
     "metadata that cannot be fetched": (
         FETCHED | {"saml_sp_idp_metadata_url": "https://idp.invalid/metadata"},
@@ -346,7 +346,7 @@ CASES = {
     ),
     "two metadata sources": (
         COPY | {"saml_sp_idp_metadata_url": "https://idp.example.org/metadata"},
-        ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
+        ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Set only one of them"],
     ),
     "a query service without the key of its answers": (
         ASKED | {"saml_sp_mdq_url": "https://mdq.example.org/"},
@@ -362,7 +362,7 @@ CASES = {
     ),
     "a fingerprint that is none": (
         COPY | {"saml_sp_idp_keys": ["SHA256:Zm9v"]},
-        ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
+        ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "reports the keys"],
     ),
     "neither an identity provider nor a discovery service": (
         COPY | {"saml_sp_profile": "federation"},
@@ -521,7 +521,7 @@ def test_bad_input_is_refused_before_anything_changes(refusal, files, name):
 def test_one_fault_is_one_line(refused):
     refused(
         {"flask_app_memory": "much"},
-        '1 fault, to mend before anything is changed: - flask_app_memory is "much", which systemd would ignore. Write'
+        '1 fault, to fix before anything is changed: - flask_app_memory is "much", which systemd would ignore. Write'
         ' bytes, a number with K, M, G or T, a percentage or "infinity", for example "512M". PLAY RECAP',
     )
 
@@ -529,7 +529,7 @@ def test_one_fault_is_one_line(refused):
 def test_faults_of_two_roles_are_one_message(refused):
     refused(
         {"apache_ssl_expiry_days": -1, "flask_app_memory": "much"},
-        "2 faults, to mend before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
+        "2 faults, to fix before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
         ' 0, without quotes. - flask_app_memory is "much", which systemd would ignore.',
     )
 
@@ -539,7 +539,7 @@ def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
     code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_packages": "{{ nothing_like_it }}"})
     assert code == 2, said
     assert "'nothing_like_it' is undefined" in said
-    assert "1 fault, to mend before anything is changed: - apache_ssl_expiry_days is -1." in said
+    assert "1 fault, to fix before anything is changed: - apache_ssl_expiry_days is -1." in said
     assert disk(host) == before
 
 
@@ -558,12 +558,12 @@ SITES = {
     "a virtual host in httpd's main file": (
         {"apache2.conf": "<VirtualHost *:80>\n</VirtualHost>\n"},
         {"apache_ssl_other_sites": "remove"},
-        ["the virtual hosts in /etc/apache2/apache2.conf", "Take them out of the file"],
+        ["the virtual hosts in /etc/apache2/apache2.conf", "Remove them from the file"],
     ),
     "the site's name at another site": (
         {"apache2.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n"},
         {"apache_ssl_other_sites": "keep"},
-        [f"/etc/apache2/apache2.conf already answers for {NAME}", "Take the name or address out of that file"],
+        [f"/etc/apache2/apache2.conf already answers for {NAME}", "Remove the name or address from that file"],
     ),
     "a site that takes a whole address": (
         {"apache2.conf": "<VirtualHost 192.0.2.1:443>\nServerName wiki.example.org\n</VirtualHost>\n"},
@@ -576,7 +576,7 @@ SITES = {
             "sites-enabled/flask_sso-former.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n",
         },
         {},
-        ["/etc/apache2/sites-enabled/flask_sso-former.conf already answers", "If apache_ssl_site was another before"],
+        ["/etc/apache2/sites-enabled/flask_sso-former.conf already answers", "If apache_ssl_site had another value before"],
     ),
     "a mod_md that serves others": (
         {"apache2.conf": "LoadModule md_module modules/mod_md.so\n"},

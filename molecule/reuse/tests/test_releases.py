@@ -40,7 +40,7 @@ def test_release_that_cannot_be_imported_is_refused_and_the_old_one_keeps_servin
     run = deploy("unimportable", "import no_such_module\n", flask_app_keep_releases=1)
     assert run.code == 2, run.said
     assert "No module named 'no_such_module'" in run.said
-    assert 'cannot be imported as flask_app_wsgi ("app:app"). The release before it keeps running.' in run.said
+    assert 'cannot be imported as flask_app_wsgi ("app:app"). The previous release keeps running.' in run.said
     assert (settings(host), main_pid(host, "guestbook")) == before
     host.check_output("systemctl restart guestbook")
     assert page().text == served

@@ -137,7 +137,7 @@ def test_failed_import_names_what_was_left_out(peculiar, page):
     run = peculiar("unconfigured", flask_app_environment={})  # so src is not on the path
     assert run.code == 2, run.said
     assert "No module named 'settings'" in run.said
-    assert "The release before it keeps running. Left out of the release: .env, node_modules/." in run.said
+    assert "The previous release keeps running. Left out of the release: .env, node_modules/." in run.said
     assert page().text == "peculiar"
 
 
