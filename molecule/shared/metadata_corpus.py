@@ -443,7 +443,7 @@ SIGNED = XMLSigner().sign(etree.fromstring(beside(attributes=' ID="a"')), key=RS
 ACCEPTED = {name: text.encode() for name, text in (PRODUCTS | ODD).items()} | ENCODED
 ACCEPTED["signed by whoever"] = etree.tostring(SIGNED)
 
-NO_KEY = "carries no key to verify signatures with that can be read, so nobody could log in"
+NO_KEY = "carries no readable key to verify signatures with, so no user could log in"
 HERE = f"in line 1 (of {IDP})"
 FORM = "has a form that shibd refuses: "
 #: What shibd refuses, and what the module says of it.
@@ -467,7 +467,7 @@ REFUSED = {
     "Extensions empty": (inside("<md:Extensions> </md:Extensions>"), f"<Extensions> {HERE} has no elements"),
     "Extensions of SAML's own": (inside(extensions(NAME_IDS)), f"<Extensions> {HERE} has <NameIDFormat> in it"),
     "two Extensions": (inside(extensions(SCOPE), extensions(SCOPE)), "has more than one <Extensions>"),
-    "foreign element": (inside("<other:x/>"), "has <x> in it, which does not belong there"),
+    "foreign element": (inside("<other:x/>"), "has <x> in it, which is not allowed there"),
     "foreign attribute": (with_key(key(use=' id="k"')), f"<KeyDescriptor> {HERE} has the attribute id"),
     "processing instruction": (inside("<?php ?>"), f"<IDPSSODescriptor> {HERE} has a processing instruction"),
     "no SingleSignOnService": (entity(role(key())), "has no <SingleSignOnService>"),

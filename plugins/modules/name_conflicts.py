@@ -2,16 +2,16 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Find what on a host already has the names that an application is about to take."""
+"""Find what on a host already has the names of an application."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: name_conflicts
-short_description: Find what on a host already has the names that an application is about to take
+short_description: Find what on a host already has the names of an application
 version_added: 0.1.0
 description:
-  - Looks for accounts, groups, units and directories of these names that the role flask_app has not made, and changes
+  - Looks for accounts, groups, units and directories of these names that the role flask_app has not created. Changes
     nothing.
   - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
     a unit, if it names this collection; a directory, by what it holds or who owns it.
@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   path:
-    description: Directory of the releases, which is also the home of the accounts that the role makes.
+    description: Directory of the releases, which is also the home of the accounts that the role creates.
     type: path
     required: true
   units:
@@ -40,7 +40,7 @@ options:
     required: true
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 
@@ -62,7 +62,7 @@ conflicts:
   type: list
   elements: str
 accounts:
-  description: Those of O(user) and O(owner) that the role makes, or has made. The others are used as they are.
+  description: Those of O(user) and O(owner) that the role creates or has created. The others are used unchanged.
   returned: success
   type: list
   elements: str
@@ -85,7 +85,7 @@ UNIT_DIRECTORIES = [
 UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
 ETC = "/etc"
 STATE = "/var/lib"
-MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it makes
+MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it creates
 SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
 ANOTHER_NAME = "Choose another flask_app_name"
 
@@ -131,24 +131,22 @@ def is_closed(path):
 
 
 def shown(names):
-    """List a few names, and say whose they are not.
+    """List a few names, as not created by this role.
 
     :param set names: The names.
     """
-    return (
-        ", ".join(sorted(names)[:3]) + (" and more" if len(names) > 3 else "") + ", which this role has not put there"
-    )
+    return ", ".join(sorted(names)[:3]) + (" and more" if len(names) > 3 else "") + ", which this role has not created"
 
 
 class Application:
-    """The names that an application takes.
+    """The names that an application uses.
 
     :param str name: Name of the application.
     :param str user: Account that runs it.
     :param str owner: Account that owns the code.
     :param str path: Directory of the releases.
     :param list units: Names of the units, without their endings.
-    :param run_command: What runs a command, as an AnsibleModule does.
+    :param run_command: Function that runs a command, such as that of AnsibleModule.
     """
 
     def __init__(self, name, user, owner, path, units, run_command):
@@ -156,11 +154,11 @@ class Application:
         self.run_command = run_command
 
     def _has_releases(self):
-        """Return whether there are releases where they belong."""
+        """Return whether the directory of releases has any."""
         return any(re.fullmatch("[0-9a-f]{12}", name) for name in contents(os.path.join(self.path, "releases")))
 
     def is_made_here(self, account):
-        """Return whether the role makes an account, or has made it.
+        """Return whether the role creates an account, or has created it.
 
         :param str account: The account.
         """
@@ -172,7 +170,7 @@ class Application:
         return alike and (self._has_releases() or find(pwd.getpwnam, self.owner) is not None)
 
     def _account_conflict(self, variable, account, chosen):
-        """Say why an account cannot be made or used; `chosen` tells whether it has another name than the usual one."""
+        """Yield why an account cannot be created or used; `chosen` is whether it has not the default name."""
         entry, group = find(pwd.getpwnam, account), find(grp.getgrnam, account)
         if entry is None:
             return (
@@ -193,12 +191,12 @@ class Application:
         return None
 
     def _enters(self, account, path):
-        """Return whether an account that exists can enter a directory, whatever lets it: a group or an access list."""
+        """Return whether an account that exists can enter a directory, by its groups or by an access list."""
         command = ["runuser", "--user", account, "--", "test", "-x", path]
         return find(pwd.getpwnam, account) is not None and self.run_command(command)[0] == 0
 
     def _path_conflicts(self):
-        """Say which directories are somebody else's, or cannot be reached."""
+        """Yield the directories that this role has not created, or that cannot be reached."""
         if contents(self.path) and not is_owned(self.path, self.owner) and not self._has_releases():
             yield (
                 f'flask_app_path is "{self.path}", with {shown(contents(self.path))}. Name another directory, or choose'
@@ -219,7 +217,7 @@ class Application:
             parent = os.path.dirname(parent)
 
     def _unit_conflicts(self):
-        """Say which units are somebody else's."""
+        """Yield the units that this role has not written."""
         for unit in (f"{stem}.{kind}" for stem in self.units for kind in ("service", "socket")):
             found = [os.path.join(directory, unit) for directory in UNIT_DIRECTORIES]
             foreign = [path for path in found if os.path.lexists(path) and not is_marked(path)]

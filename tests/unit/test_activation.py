@@ -84,7 +84,7 @@ def test_new_unit_that_cannot_run_is_gone_again(service, systemctl):
     )
     service.stage({"path": "web.service", "content": "new"})
     result = service.activate(sockets=["web.socket"])
-    assert "it is gone, as it had not been there" in result["msg"]
+    assert "it was removed, as it did not exist before" in result["msg"]
     assert tree(service.etc) == {}
     assert systemctl.read_text().endswith("stop web.service web.socket\n")
 
@@ -119,7 +119,7 @@ def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, sy
 
 
 def test_site_that_did_not_answer_before_gets_its_new_files(service, systemctl, site):
-    """As on a bare host, or when the new files are there to mend it."""
+    """As on a bare host, or when the new files fix it."""
     (service.etc / "script").write_text("broken")
     assert service.activate({"path": "script", "content": "broken as well"}, probe={"url": site})["changed"]
     assert service.activate({"path": "script", "content": "works"}, probe={"url": site})["changed"]
@@ -207,7 +207,7 @@ def test_service_that_cannot_run_keeps_what_another_site_has_staged(service, sys
     service.stage({"path": "b.conf", "content": "broken"}, site="b")
     service.stage({"path": "more.conf"}, site="b", name="other")
     result = service.activate(site="b")
-    assert "replaced by the ones before, and it runs with those" in result["msg"]
+    assert "rolled back to the previous ones, and it runs with those" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()  # it runs with the other site's file now
     assert service.stage({"path": "other.conf"}, site="a", name="other")["changed"]
@@ -220,7 +220,9 @@ def test_service_that_cannot_run_with_what_another_site_has_staged_gets_back_wha
     service.stage({"path": "a.conf", "content": "broken"}, site="a")
     service.stage({"path": "b.conf"}, site="b")
     result = service.activate(site="b")
-    assert "by the ones before, those that were staged for a as well, and it runs with those" in result["msg"]
+    assert (
+        "rolled back to the previous ones, also those that were staged for a, and it runs with those" in result["msg"]
+    )
     assert tree(service.etc) == before
     assert not service.journal.exists()
     assert service.stage({"path": "a.conf"}, site="a")["changed"]

@@ -53,7 +53,7 @@ def test_what_arrives_as_it_is_meant_is_none(attributes):
             for name in ("REMOTE_USER", "remote-user", "Shib-Session-ID", "HTTP_HOST", "ssl_client_verify", "PATH")
         ),
         ([entry("QUERY_STRING")], 'Choose another one, such as "my_QUERY_STRING"'),
-        ([entry("Mail"), entry("mail")], 'the ids "Mail" and "mail", which some servers cannot tell apart'),
+        ([entry("Mail"), entry("mail")], 'the ids "Mail" and "mail", which some servers cannot distinguish'),
         ([entry("home_dir"), entry("home-dir")], 'the ids "home_dir" and "home-dir", which'),
         ([entry(), entry()], 'the id "mail" twice with the same name and format'),
         ([entry(), entry(format="uri", required=True)], 'the id "mail" twice with the same name and format'),

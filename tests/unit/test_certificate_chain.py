@@ -316,7 +316,7 @@ DSA = dsa.generate_private_key(2048)
         ([pfx(NoEncryption())], "openssl pkcs12"),
         ([pem(THIRD, STRANGER)], "is not the key of any certificate there: CN=third; CN=stranger."),
         ([pem(*[issue(f"ca {number}", "root", key=key_of("ca")) for number in range(12)])], "CN=ca 9 and 2 more."),
-        ([pem(HOST), pem(STRANGER)], "does not belong to what issued the certificate: CN=stranger."),
+        ([pem(HOST), pem(STRANGER)], "did not issue it: CN=stranger."),
         ([pem(HOST), pem(SECOND)], '"CN=host" was issued by "CN=third", whose certificate is missing'),
         ([pem(HOST), pem(OTHER_KEY_THIRD)], 'was issued by "CN=third", whose certificate is missing'),
         ([pem(host(begins=-9, ends=-1), THIRD)], "which is not now"),
@@ -369,7 +369,7 @@ def test_intermediate_with_a_short_key_is_refused(judge):
         ),
         ([pem(HOST, issue("third", "second", CA, ends=299))], '"CN=third" in its chain expires on'),
         ([pem(HOST, THIRD, SECOND, issue("root", None, CA, ends=9))], '"CN=root" in its chain expires on'),
-        ([pem(host(names(NAME), CA), THIRD)], "an authority's (CA:TRUE)"),
+        ([pem(host(names(NAME), CA), THIRD)], "a CA's (CA:TRUE)"),
     ],
 )
 def test_what_some_visitors_would_not_accept_is_said(judge, contents, words):
@@ -421,13 +421,13 @@ def test_name_fits_as_browsers_see_it(judge, found, server, fits):
         assert judged["faults"] == []
     else:
         (fault,) = judged["faults"]
-        assert f'is made out to {", ".join("DNS:" + name for name in found)}, not to "{server}"' in fault
+        assert f'is issued for {", ".join("DNS:" + name for name in found)}, not for "{server}"' in fault
 
 
 def test_common_name_alone_does_not_count(judge):
     leaf = issue(NAME, "third", CA, key=key_of("host"))
     (fault,) = judge(pem(leaf, THIRD))["faults"]
-    assert "is made out to no host name, as the common name does not count" in fault
+    assert "is issued for no host name, as the common name does not count" in fault
 
 
 def test_alias_without_a_certificate_is_said(judge):
@@ -435,12 +435,12 @@ def test_alias_without_a_certificate_is_said(judge):
     judged = judge(pem(leaf, THIRD), server=(NAME, "www.alias.example", "www.example.org"))
     assert judged["faults"] == []
     (warning,) = judged["warnings"]
-    assert 'not to "www.example.org"' in warning
+    assert 'not for "www.example.org"' in warning
 
 
 def test_several_faults_are_said_at_once(judge):
     judged = judge(pem(host(names("other.example.org"), ends=-1), THIRD))
-    assert [words in fault for words, fault in zip(["not now", "made out"], judged["faults"], strict=True)] == [
+    assert [words in fault for words, fault in zip(["not now", "issued for"], judged["faults"], strict=True)] == [
         True,
         True,
     ]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A library that is missing or too old is named, with the command that mends it."""
+"""A library that is missing or too old is named, with the command that installs it."""
 
 import importlib.metadata
 import subprocess

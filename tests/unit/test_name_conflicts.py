@@ -142,7 +142,7 @@ def test_group_of_the_same_name_is_refused(host, look):
         ("etc/guestbook/guestbook.conf", "", "/etc/guestbook with guestbook.conf, which"),
         ("etc/guestbook", "", "/etc/guestbook with guestbook, which"),
         ("var/lib/guestbook/data", "", "/var/lib/guestbook with data, which"),
-        ("srv/guestbook/index.html", "", "with index.html, which this role has not put there"),
+        ("srv/guestbook/index.html", "", "with index.html, which this role has not created"),
         ("srv/guestbook/releases/20240101120000/", "", "with releases, which"),
     ],
 )

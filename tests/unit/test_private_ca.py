@@ -448,7 +448,10 @@ def test_intermediate_takes_back_what_it_signed(tiers):
 
 @pytest.mark.parametrize(
     ("fixture", "wanted", "words"),
-    [("authority", True, "was created without permission to sign another CA"), ("tiers", False, "has an intermediate CA")],
+    [
+        ("authority", True, "was created without permission to sign another CA"),
+        ("tiers", False, "has an intermediate CA"),
+    ],
 )
 def test_authority_stays_what_it_is(request, fixture, wanted, words):
     """Nothing has changed when a run refuses to give it an intermediate, or to do without."""
@@ -464,7 +467,10 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
     ("variables", "words"),
     [
         ({"private_ca_intermediate": "yes"}, "Write true or false, without quotes"),
-        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, "has to be valid longer than what it signs"),
+        (
+            {"private_ca_intermediate": True, "private_ca_intermediate_days": 397},
+            "has to be valid longer than what it signs",
+        ),
         ({"private_ca_intermediate": True, "private_ca_days": 1000}, "and the root longer than the intermediate"),
         ({"private_ca_days": 397}, "has to be valid longer than what it signs"),
         ({"private_ca_crl_days": 0}, "private_ca_crl_days is 0"),

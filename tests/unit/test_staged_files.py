@@ -84,7 +84,7 @@ def test_failed_check_names_its_command_its_words_and_the_remedy(service):
     result = service.stage({"path": "a.conf", "content": "a\n"}, checks=[*ACCEPT, *REFUSE])
     assert result["failed"]
     assert "every file is as it was" in result["msg"]
-    assert result["msg"].endswith("` says:\nline 7 is wrong\nMend line 7.")
+    assert result["msg"].endswith("` reports:\nline 7 is wrong\nFix line 7.")
     assert not service.journal.exists()
 
 
@@ -144,7 +144,7 @@ def test_link_of_another_account_is_not_followed(service):
     os.lchown(service.etc / "public", 65534, 65534)
     before = (service.etc / "elsewhere").stat()
     result = service.stage({"path": "public", "state": "directory", "mode": "0700"})
-    assert "is a link that another account made" in result["msg"]
+    assert "is a link that another account has created" in result["msg"]
     assert (service.etc / "elsewhere").stat().st_mode == before.st_mode
 
 

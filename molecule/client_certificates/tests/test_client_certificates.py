@@ -77,7 +77,7 @@ def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
     path.write_text(stale_list())
     said = refusal({"client_certificates_crl_file": str(path)})
     assert "valid client certificates would be refused" in said
-    assert f'"{path}": the list of {ISSUER} ended on' in said
+    assert f'"{path}": the list of {ISSUER} expired on' in said
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def answers(address: str, port: int) -> bool:
     ],
 )
 def test_keys_and_sockets_belong_to_who_uses_them(web: Host, path: str, owner: str, group: str, mode: str) -> None:
-    """Owner, group and mode are exactly the intended ones."""
+    """Owner, group and mode are exactly the intexpired ones."""
     assert web.check_output("stat --format '%%U %%G %%a' %s", path) == f"{owner} {group} {mode}"
 
 

@@ -76,7 +76,7 @@ def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
     path.write_text(stale_list())
     said = refusal({"flask_app_tls_client_crl_file": str(path)})
     assert "valid client certificates would be refused" in said
-    assert f'"{path}": the list of {ISSUER} ended on' in said
+    assert f'"{path}": the list of {ISSUER} expired on' in said
 
 
 def test_certificate_that_is_not_for_servers_is_refused_by_a_run() -> None:

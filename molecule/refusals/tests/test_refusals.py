@@ -221,7 +221,7 @@ CASES = {
             "apache_ssl_key_file": "{files}/misnamed.key",
             "flask_sso_server_name": NAME,
         },
-        ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
+        ["{files}/misnamed.pem", "issued for DNS:www.example.com", f'not for "{NAME}"', "subjectAltName"],
     ),
     "an ACME CA without a contact": (
         ACME | {"apache_ssl_acme_contact": ""},
@@ -246,7 +246,7 @@ CASES = {
             "apache_ssl_key_file": "{files}/issued.key",
             "apache_ssl_chain_file": "{files}/another.pem",
         },
-        ["{files}/issued.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
+        ["{files}/issued.pem", "{files}/another.pem", "did not issue it", "Give"],
     ),
     "no directory of the application": (
         {"flask_app_source": "/no/such/directory"},
@@ -274,7 +274,7 @@ CASES = {
     ),
     "a directory that is in use": (
         {"flask_app_path": "/usr/lib", "flask_app_user": "flask_app"},
-        ['flask_app_path is "/usr/lib"', "this role has not put there", "Name another directory"],
+        ['flask_app_path is "/usr/lib"', "this role has not created", "Name another directory"],
     ),
     "one account for code and application": (
         {"flask_app_user": "web", "flask_app_owner": "web"},
@@ -294,7 +294,7 @@ CASES = {
     ),
     "a name that no environment can have": (
         {"flask_app_environment": {"API-KEY": "hunter2"}},
-        ['flask_app_environment has "API-KEY", which is no name of an environment variable', "Write letters"],
+        ['flask_app_environment has "API-KEY", which is not a valid variable name', "Write letters"],
     ),
     "an environment in which Python does not start": (
         {"flask_app_environment": {"PYTHONHOME": "/opt/python"}},
@@ -401,7 +401,7 @@ CASES = {
         [
             "{files}/form.xml",
             f"<OrganizationURL> in line 1 (of {IDP}) is empty",
-            "Ask whoever publishes it for a corrected one",
+            "Ask its publisher for a corrected one",
         ],
     ),
     "an entity bomb": (
@@ -426,7 +426,7 @@ CASES = {
     ),
     "ids that look the same in a header": (
         ATTRIBUTES,
-        ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
+        ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot distinguish", "Change one of them"],
     ),
     "one id that is two kinds of value": (
         ATTRIBUTES,
@@ -438,7 +438,7 @@ CASES = {
     ),
     "a rule about an attribute that nobody has": (
         CERN | {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
-        ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of saml_sp_attributes"],
+        ["shibboleth_sp_protected asks for ['Role'], which no user can have", "Write ids of saml_sp_attributes"],
     ),
     "a profile with a format that SAML does not know": (
         COPY | {"saml_sp_profile": "{files}/odd.yml"},
@@ -576,7 +576,10 @@ SITES = {
             "sites-enabled/flask_sso-former.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n",
         },
         {},
-        ["/etc/apache2/sites-enabled/flask_sso-former.conf already answers", "If apache_ssl_site had another value before"],
+        [
+            "/etc/apache2/sites-enabled/flask_sso-former.conf already answers",
+            "If apache_ssl_site had another value before",
+        ],
     ),
     "a mod_md that serves others": (
         {"apache2.conf": "LoadModule md_module modules/mod_md.so\n"},

@@ -110,6 +110,6 @@ def test_fragment_that_httpd_does_not_understand_leaves_everything_as_it_was(hos
     run = deploy("third", uwsgi_proxy_excluded_paths=["/ /elsewhere"])
     assert run.code == 2, run.said
     assert "/etc/apache2/by-hand.d/guestbook.conf" in run.said
-    assert "every file is as it was and the service was left alone" in run.said
+    assert "every file is as it was and the service was not touched" in run.said
     assert (fragment.content_string, main_pid(host, "apache2")) == before
     assert page().text == "third"

@@ -127,7 +127,7 @@ def test_requirement_of_another_server_is_refused_and_the_old_release_keeps_serv
     assert run.code == 2, run.said
     assert "The requirements of the application install another uwsgi than uwsgi==2.0.31" in run.said
     assert (
-        "Take it out of deploy/requirements.txt, or set flask_app_uwsgi_version and flask_app_uwsgi_sha256" in run.said
+        "Remove it from deploy/requirements.txt, or set flask_app_uwsgi_version and flask_app_uwsgi_sha256" in run.said
     )
     assert "The user requested uWSGI==2.0.30" in run.said
     assert page().text == "peculiar"

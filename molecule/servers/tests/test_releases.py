@@ -70,7 +70,7 @@ def test_release_that_answers_with_server_errors_is_rolled_back(host, server, de
     before = state(host, server)
     run = deploy("broken", '\n\n@app.before_request\ndef fail():\n    raise RuntimeError("not today")\n')
     assert run.code == 2
-    assert "could not run with its new files, so they were replaced by the ones before" in run.said
+    assert "could not run with its new files, so they were rolled back to the previous ones" in run.said
     assert "500 INTERNAL SERVER ERROR" in run.said.upper()
     assert ("The web server's error log has the reason" if server == "mod_wsgi" else "not today") in run.said
     assert {site.get("/").text for _ in range(20)} == {"third"}

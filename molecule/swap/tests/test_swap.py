@@ -62,7 +62,7 @@ def test_change_over_that_fails_leaves_no_file_that_nothing_runs_with(web: Host,
     code, said = run_playbook("site.yml", variables)
     assert code == 2
     assert "flask_app-gunicorn.service could not run with its new files" in said
-    assert "it is gone, as it had not been there" in said
+    assert "it was removed, as it did not exist before" in said
     assert "Files that no service has loaded were rolled back" in said
     assert files(web) == before
     web.check_output("systemctl reload apache2")
