@@ -42,7 +42,7 @@ def memory() -> float:
 
 
 def deploy(authentication: str, server: str) -> float:
-    """Change the site over; return the seconds that takes."""
+    """Change the site over; return the seconds that this takes."""
     # The load comes from another host than the login.
     variables = {"flask_sso_authentication": authentication, "flask_sso_app_server": server}
     variables["saml_sp_session_bound_to_address"] = False
@@ -53,7 +53,7 @@ def deploy(authentication: str, server: str) -> float:
 
 
 def load(authentication: str) -> tuple[float, float]:
-    """Return requests/s of ``/healthz`` for a stranger and of the profile for somebody who is known."""
+    """Return requests/s of ``/healthz`` without a login and of the profile for a logged-in user."""
     if authentication == "client_certificates":
         files = "".join(path.read_text() for path in client_certificates.person("ghopper"))
         measure.run("docker", "exec", measure.SSO, "sh", "-c", f"cat > {CERTIFICATE} <<'END'\n{files}END")

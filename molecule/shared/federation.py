@@ -39,7 +39,7 @@ def on_host(*command: str, data: bytes = b"") -> bytes:
 
 
 def entities() -> list[etree._Element]:
-    """Return what each identity provider says about itself."""
+    """Return the metadata of each identity provider."""
     with bench_client.client() as session:
         addresses = [f"https://{host}/simplesamlphp/saml2/idp/metadata.php" for host in MEMBERS]
         return [etree.fromstring(session.get(address).content) for address in addresses]

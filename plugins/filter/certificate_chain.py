@@ -13,7 +13,7 @@ description:
   - Reads certificates in the forms that CAs use, one or several in a file, as PEM, DER, PKCS#7 (C(.p7b)) or base64,
     in any order. The server's certificate is the one that belongs to the key.
   - Each further certificate of the chain issued the one before it. Of several paths to a root, the one that is valid,
-    and stays so for longest, is taken. Roots are left out, as whoever trusts them has them; so is what is on no path.
+    and stays so for longest, is used. Roots are left out, as clients have them; so are certificates on no path.
 options:
   _input:
     description: Files on the controller with the certificate and those that issued it.

@@ -79,7 +79,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what httpd serves
+- name: Collect what httpd serves
   campus.flask_sso.httpd_inventory:
     root: /etc/apache2/apache2.conf
     server_root: /etc/apache2

@@ -45,7 +45,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what has the application's names already
+- name: Look for accounts, units and directories with the application's names
   campus.flask_sso.name_conflicts:
     name: guestbook
     user: guestbook

@@ -57,7 +57,7 @@ PRIVATE = [
 
 
 def is_for(path: str, place: str) -> bool:
-    """Tell whether a path is a place, or below it; "." is what begins with a dot at the top."""
+    """Return whether a path is a place, or below it; "." is what begins with a dot at the top."""
     return path.startswith(".") if place == "." else path == place or path.startswith(place + "/")
 
 

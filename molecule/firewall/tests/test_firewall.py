@@ -29,7 +29,7 @@ def name(host):
 
 @pytest.fixture(scope="module", autouse=True)
 def stranger(host):
-    """A program that listens on a port that nobody opened."""
+    """A program that listens on a port that is not open in the firewall."""
     host.run_test(f"systemd-run --quiet --unit=stranger python3 -m http.server {STRANGER}")
     host.run_test(f"timeout 5 sh -c 'until ss -ltn | grep -q :{STRANGER}; do sleep 0.1; done'")
     yield
@@ -45,7 +45,7 @@ def reachable(name, port):
     return True
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["now", "after the firewall starts anew"])
+@pytest.mark.parametrize("again", [False, True], ids=["now", "after a restart of the firewall"])
 def test_the_site_is_reachable_and_nothing_else_is(host, name, again):
     """Ports 80 and 443 answer from outside, also when the firewall has read its files again; 8080 does not."""
     if again:

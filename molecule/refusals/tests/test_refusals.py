@@ -24,7 +24,7 @@ from refusal_runs import pack
 NAME = "flask.example.org"
 IDP = "https://auth.cern.ch/auth/realms/cern"
 
-# Whatever a package list, a log or Ansible's own working directory may change by itself.
+# Paths that package lists, logs or Ansible's working directory change by themselves.
 NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "/var/log")
 
 
@@ -144,7 +144,7 @@ PROVIDED = {
 }
 
 ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
-# Metadata is looked at once the service provider's description is without faults.
+# Metadata is checked only if the service provider's variables have no faults.
 COPY = {"saml_sp_idp_metadata_file": "{files}/idp.xml"}
 FETCHED = {"saml_sp_idp_metadata_file": ""}
 ASKED = FETCHED | {"saml_sp_idp_metadata_url": ""}
@@ -152,7 +152,7 @@ CERN = COPY | {"saml_sp_profile": "cern"}
 
 UPN = {"id": "upn", "name": "upn", "format": "basic"}
 
-# Each of these has a fault of its own, and UPN is by what users log in.
+# Each of these has its own fault, and UPN identifies the users.
 ATTRIBUTES = CERN | {
     "saml_sp_remote_user": ["upn"],
     "saml_sp_attributes": [
@@ -164,7 +164,7 @@ ATTRIBUTES = CERN | {
     ],
 }
 
-# What is wrong, with every variable that it depends on, and what the message must say about it.
+# Each fault with every variable that it depends on, and what the message must contain.
 CASES = {
     "no server name": (
         COPY | {"flask_sso_server_name": ""},
@@ -446,7 +446,7 @@ CASES = {
     ),
 }
 
-# What a variable of a role cannot be at all. All parts say that together, before they look any further.
+# Values that a role's argument specification refuses. Those of all parts are reported together, before other checks.
 CHOICES = {
     "an unknown source of certificates": (
         {"apache_ssl_certificate_source": "heaven"},
@@ -472,7 +472,7 @@ def test_everything_right_is_not_refused_and_only_looked_at(host, deploy):
 
 
 def test_profile_of_ones_own_is_a_file_and_no_more(host, deploy, files):
-    """Nobody has to touch the role for an identity provider that it does not know."""
+    """A new identity provider needs no change of the role."""
     profile = files / "profile.yml"
     profile.write_text(
         f"entity_id: https://{NAME}/sp\nidp_entity_id: {IDP}\nremote_user: [uid]\n"
@@ -543,9 +543,9 @@ def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
     assert disk(host) == before
 
 
-# What somebody has set up in httpd, whose packages are not even there, and what the message must say about it.
+# Configuration that an administrator added to httpd, which is not installed, and what the message must contain.
 SITES = {
-    "a site that nobody has said anything about": (
+    "a site without apache_ssl_other_sites": (
         {"sites-enabled/wiki.conf": "<VirtualHost *:80>\n</VirtualHost>\n", "conf-enabled/hand.conf": ""},
         {},
         [
@@ -590,7 +590,7 @@ SITES = {
 
 
 @pytest.mark.parametrize(("sites", "variables", "phrases"), SITES.values(), ids=SITES)
-def test_what_somebody_set_up_in_httpd_is_not_touched(host, refused, sites, variables, phrases):
+def test_configuration_of_an_administrator_is_not_touched(host, refused, sites, variables, phrases):
     for name, text in sites.items():
         host.check_output("mkdir --parents $(dirname /etc/apache2/%s)", name)
         host.check_output("printf %s %s > /etc/apache2/%s", "%s", text, name)
@@ -616,7 +616,7 @@ def test_ports_of_another_program_are_refused(host, refused):
 
 
 def test_unknown_operating_system_is_refused(host, refused):
-    """The host says of itself that it is another system."""
+    """The host reports another operating system."""
     host.check_output("printf 'NAME=openSUSE\\nID=opensuse-leap\\nVERSION_ID=15.6\\n' > /run/os-release")
     host.check_output("mount --bind /run/os-release /usr/lib/os-release")
     try:

@@ -35,7 +35,7 @@ OFFSET = time.strftime("%z")
 def environment():
     return dict(os.environ) | {"OFFSET": OFFSET}
 """
-# How the application is asked where httpd does not stand before it.
+# Requests the application without httpd in front of it.
 ASK = """
 import socket
 
@@ -69,7 +69,7 @@ LINKS = {
 
 @pytest.fixture
 def peculiar(tmp_path, deploy) -> Callable[..., Run]:
-    """Deploy an application with everything that people's applications have beside a module."""
+    """Deploy an application with everything that applications may have in addition to a module."""
 
     def run(release: str, requirements: str = "", **variables) -> Run:
         for path, content in FILES.items():
@@ -92,7 +92,7 @@ def peculiar(tmp_path, deploy) -> Callable[..., Run]:
 
 
 def has_all(seen: dict) -> bool:
-    """Return whether an application saw the environment that it was to see, from its first line on."""
+    """Return whether an application had the expected environment, from its first line on."""
     wanted = ENVIRONMENT | SERVER_ENVIRONMENT | {"OFFSET": "+0900"}
     return {name: seen.get(name) for name in wanted} == wanted
 
