@@ -70,7 +70,7 @@ def main() -> None:
     measure.playbook("molecule/shared/register_sp.yml")
     install = "apt-get update -qq && apt-get install -qq --no-install-recommends apache2-utils"
     measure.run("docker", "exec", measure.SSO, "sh", "-c", install)
-    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change-over |")
+    print("\n| authentication | server | `/healthz` | `/profile`, known user | memory | change |")
     print("| --- | --- | --: | --: | --: | --: |", flush=True)
     for authentication in AUTHENTICATIONS:
         for server in SERVERS:

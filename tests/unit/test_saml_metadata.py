@@ -336,7 +336,7 @@ def test_pinned_document_is_accepted_and_every_other_refused():
         examine(entity() + " ", trusted_source=False, sha256=sha256(entity().encode()).hexdigest())
 
 
-@pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["in force", "expired"])
+@pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["valid", "expired"])
 def test_document_signed_by_the_pinned_key_is_accepted(signer):
     examine(signer.sign(keyed(SIGNER.key_info)), trusted_source=False, signing_certificate=signer.pem)
 

@@ -103,7 +103,7 @@ def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
 def test_responder_is_asked_in_every_handshake(
     web: Host, logs: Logs, respond: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A certificate that it calls revoked is refused, without a CRL, and resumes no session; without it, all are refused."""
+    """A certificate that it calls revoked is refused, without a CRL or resumed session; without it, all are refused."""
     cecilia = "-tls1_2 -cert {} -key {}".format(*person("cpayne"))
     respond()
     deploy({"client_certificates_ocsp": "http://127.0.0.1:8888/"})

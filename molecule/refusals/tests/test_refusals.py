@@ -436,7 +436,7 @@ CASES = {
         ATTRIBUTES,
         ['has a default for "upn"', "would be one user", "Leave it out"],
     ),
-    "a rule about an attribute that nobody has": (
+    "a rule about an unknown attribute": (
         CERN | {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
         ["shibboleth_sp_protected asks for ['Role'], which no user can have", "Write ids of saml_sp_attributes"],
     ),
