@@ -32,7 +32,7 @@ CLIENT = [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
 # Certificates that are refused, the alert that visitors with them get, and the log's message.
 WRONG = {
     "self-signed": ({"by": "itself"}, "TLSV1_ALERT_UNKNOWN_CA", "self-signed certificate"),
-    "another authority of the same name": (
+    "another CA of the same name": (
         {"by": "a stranger"},
         "TLSV1_ALERT_DECRYPT_ERROR",
         "certificate signature failure",

@@ -75,7 +75,7 @@ def main() -> None:
     """Publish the federation."""
     members = entities()
     everybody = etree.tostring(aggregate(*map(etree.fromstring, map(etree.tostring, members))))
-    publish("discovery.xml", everybody)  # for the discovery service; tests put worse in the place of the other
+    publish("discovery.xml", everybody)  # for the discovery service; tests replace the other one by wrong ones
     publish("metadata.xml", sign(etree.fromstring(everybody)))
     for member in members:
         publish(f"entities/{quote(member.get('entityID'), safe=':')}", sign(member))

@@ -256,7 +256,7 @@ PRODUCTS = {
         AUTHORITY,
         ORGANIZATION,
     ),
-    # scope and names in the role, addresses of SAML 1, comments, an authority
+    # scope and names in the role, addresses of SAML 1, comments, an attribute authority
     "Shibboleth IdP": entity(
         "<!-- made by the installer -->",
         role(

@@ -102,5 +102,5 @@ def test_nothing_private_is_published(published: set[str]):
     assert not published & set(PRIVATE)
 
 
-def test_the_list_of_what_is_for_development_names_nothing_that_is_gone(tracked: set[str]):
+def test_the_list_of_development_files_has_no_missing_file(tracked: set[str]):
     assert [place for place in DEVELOPMENT if not any(is_for(name, place) for name in tracked)] == []

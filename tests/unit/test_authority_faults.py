@@ -17,12 +17,12 @@ KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "seco
 
 
 def name(text: str) -> x509.Name:
-    """Return the distinguished name of an authority."""
+    """Return the distinguished name of a CA."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 def authority(subject: str, issuer: str = "root") -> bytes:
-    """Return the certificate of an authority as PEM."""
+    """Return the certificate of a CA as PEM."""
     key, number = KEYS[subject].public_key(), x509.random_serial_number()
     builder = x509.CertificateBuilder(name(issuer), name(subject), key, number, NOW, NOW + DAY)
     return builder.sign(KEYS[issuer], SHA256()).public_bytes(Encoding.PEM)
@@ -36,7 +36,7 @@ def revoked(issuer: str, begins: timedelta = -DAY, ends: timedelta = DAY, key: s
 
 @pytest.fixture
 def faults(tmp_path):
-    """Return what finds the faults of a file with authorities and of one with lists."""
+    """Return a function that finds the faults of a file with CAs and of one with CRLs."""
     files = tmp_path / "ca.pem", tmp_path / "crl.pem"
 
     def find(authorities: bytes, lists: bytes) -> list[str]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules begin as ansible-test asks, which is too slow to be asked each time."""
+"""Modules begin as ansible-test requires, which is too slow to run each time."""
 
 from pathlib import Path
 

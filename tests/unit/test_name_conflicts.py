@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application takes nobody else's accounts, units and directories, and knows its own again."""
+"""An application uses no accounts, units and directories of others, and recognises its own."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,7 +67,7 @@ def look(run_module, host):
 
 
 def deployed(host: Host, gecos: str):
-    """Make what a deployed application has."""
+    """Create what a deployed application has."""
     host.owner = "guestbook-deploy"
     host.add("guestbook-deploy", gecos=gecos)
     host.add("guestbook", gecos=gecos)
@@ -82,12 +82,12 @@ def test_nothing_is_in_the_way_on_a_bare_host(look):
 
 
 @pytest.mark.parametrize("gecos", ["campus.flask_sso", ""])
-def test_what_an_earlier_run_made_is_known_again(host, look, gecos):
+def test_what_an_earlier_run_created_is_recognised(host, look, gecos):
     deployed(host, gecos)
     assert look() == ([], ["guestbook-deploy", "guestbook"])
 
 
-def test_interrupted_first_run_is_known_again(host, look):
+def test_interrupted_first_run_is_recognised(host, look):
     host.add("guestbook-deploy")
     host.add("guestbook")
     host.write("srv/guestbook/lost+found/")
@@ -105,7 +105,7 @@ def test_interrupted_first_run_is_known_again(host, look):
         ({"uid": 0, "dir": "/root"}, "may do everything"),
     ],
 )
-def test_account_of_somebody_else_is_refused(host, look, account, reason):
+def test_foreign_account_is_refused(host, look, account, reason):
     host.add("guestbook", **account)
     (conflict,) = look()[0]
     assert 'flask_app_user is "guestbook"' in conflict
@@ -146,7 +146,7 @@ def test_group_of_the_same_name_is_refused(host, look):
         ("srv/guestbook/releases/20240101120000/", "", "with releases, which"),
     ],
 )
-def test_unit_or_directory_of_somebody_else_is_refused(host, look, path, content, reason):
+def test_foreign_unit_or_directory_is_refused(host, look, path, content, reason):
     host.write(path, content)
     (conflict,) = look()[0]
     assert reason in conflict

@@ -175,7 +175,7 @@ def test_unsigned_metadata_is_accepted_by(web, run_site, pin):
 def refused_by_shibd(web, documents: dict[str, bytes]) -> set[str]:
     """Have shibd load documents as it loads a copy, in one run of its check; return the names of those that it refuses.
 
-    Many of its messages name none. So something that is no XML stands behind each document, as a mark in what it says.
+    Many of its messages name none. So something that is not XML follows each document, as a mark in its output.
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:

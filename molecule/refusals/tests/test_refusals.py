@@ -432,7 +432,7 @@ CASES = {
         ATTRIBUTES,
         ['the id "upn" with different decoders or scopes', "Write the same for all, or choose another id"],
     ),
-    "a user name that everybody would have": (
+    "a user name that all users would have": (
         ATTRIBUTES,
         ['has a default for "upn"', "would be one user", "Leave it out"],
     ),
@@ -570,7 +570,7 @@ SITES = {
         {"apache_ssl_other_sites": "keep"},
         ["/etc/apache2/apache2.conf already answers for 192.0.2.1"],
     ),
-    "a site of ours under a former name": (
+    "a site of this collection under a former name": (
         {
             "apache2.conf": "Include sites-enabled/*.conf\n",
             "sites-enabled/flask_sso-former.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n",
