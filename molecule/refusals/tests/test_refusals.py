@@ -302,7 +302,7 @@ CASES = {
     ),
     "a credential that is a path": (
         {"flask_app_credentials": {"../environment": "hunter2"}},
-        ["flask_app_credentials is not a dictionary of names and secrets", '"ldap_password: ..."'],
+        ["flask_app_credentials has an invalid name or secret", '"ldap_password: ..."'],
     ),
     "a secret key that can be guessed": (
         {"flask_app_credentials": {"secret_key": "hunter2"}},
