@@ -17,7 +17,7 @@ description:
     early if they were staged.
   - If the unit cannot run, everything that O(site) has staged is rolled back, for all services, and the unit
     runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
-    rolled back, too, so that the unit has the files that it last ran with. The task fails with what the unit said.
+    rolled back, too, so that the unit has the files that it last ran with. The task fails with the log of the unit.
   - Once the service runs, nothing of what was staged for it is rolled back any more, for any site.
 author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -189,10 +189,10 @@ class Activation:
             return {"changed": wanted, "changed_paths": changed_paths}
         problem = ""
         if not self._apply(action, changed_paths):
-            problem = f"it said:\n{self.systemd.last_words(self.units)}"
+            problem = f"Its log:\n{self.systemd.last_words(self.units)}"
         elif answered and (said := complaint(self.probe)):
-            problem = f"{self.probe['url']} said:\n{said}\n" + (
-                f"it said:\n{self.systemd.last_words(self.units)}"
+            problem = f"The request of {self.probe['url']} failed:\n{said}\n" + (
+                f"Its log:\n{self.systemd.last_words(self.units)}"
                 if self.unit
                 else "The web server's error log has the reason."
             )
@@ -224,9 +224,9 @@ class Activation:
             outcome = "it was removed, as it did not exist before"
         service = self.unit or self.staging.name
         if changed_paths:
-            message = f"{service} could not run with its new files, {replaced}, and {outcome}. Before that {problem}"
+            message = f"{service} could not run with its new files, {replaced}, and {outcome}. {problem}"
         else:
-            message = f"{service} could not run, and none of its files is new. When it was asked to, {problem}"
+            message = f"{service} could not run, and none of its files is new. {problem}"
         self.module.fail_json(msg=message, changed_paths=[])
 
 

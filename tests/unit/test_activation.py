@@ -113,7 +113,7 @@ def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, sy
     result = service.activate({"path": "script", "content": "broken"}, probe={"url": site})
     assert result["failed"]
     assert "service could not run with its new files" in result["msg"]
-    assert f"Before that {site} said:\n500 Internal Server Error\n" in result["msg"]
+    assert f"The request of {site} failed:\n500 Internal Server Error\n" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()
 
