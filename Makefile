@@ -14,7 +14,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 .PHONY: help demo demo-client-certificates test lint unit bench down clean tools
 .DEFAULT_GOAL := help
 
-help: ## say what there is to make
+help: ## list the targets
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@printf '  Scenarios: %s\n' "$(SCENARIOS)"
 
@@ -31,7 +31,7 @@ demo-client-certificates: tools ## the same for people with a client certificate
 	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
 	python molecule/shared/demo_client_certificates.py
 
-# Its lines go through a pipe; they are easier to read, and to search, when they are not broken at 80 columns.
+# The output goes through a pipe; it is easier to read and search if lines are not wrapped at 80 columns.
 test: export COLUMNS := 200
 test: tools ## run everything: linters, unit tests, every scenario, two at a time
 	$(BENCH) docker images browser
@@ -41,7 +41,7 @@ test: tools ## run everything: linters, unit tests, every scenario, two at a tim
 	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
-# What is announced with a + appears at once, the rest when the scenario has ended.
+# Commands with a + print at once, the others when the scenario has ended.
 test-%: tools ## run one scenario from nothing
 	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
 	molecule/shared/lane molecule test --scenario-name $*
@@ -66,16 +66,16 @@ unit: tools ## test the application and the modules without a host
 	pytest --quiet app
 	pytest --quiet tests/unit
 
-bench: tools ## measure speed and memory beside other set-ups, and what each choice costs
+bench: tools ## measure speed and memory in comparison with other set-ups, and of each choice
 	$(BENCH) docker images
 	PYTHONPATH=molecule/shared python benchmarks/measure.py
 	PYTHONPATH=molecule/shared python benchmarks/choices.py
 
-down: tools ## take the bench down
+down: tools ## remove the bench
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
 	docker volume rm --force flask-sso-bench-ccache
 
-clean: ## remove the tools and everything that runs left behind
+clean: ## remove the tools and all files of earlier runs
 	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts* .mypy_cache
 
 tools: $(VENV)/complete

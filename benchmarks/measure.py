@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the bench's site beside other set-ups of the same application.
+"""Measure the bench's site in comparison with other set-ups of the same application.
 
 Requests per second, memory, and the time of a deployment, compared within one run. Prints tables, and writes the same
 as JSON to artifacts/bench/benchmarks.json. Destroys the bench, and leaves a new one with the site and its
@@ -37,7 +37,7 @@ FRESH, SECOND, SCRIPT = "site.yml on a fresh host", "site.yml a second time", "b
 
 
 class Target(NamedTuple):
-    """What is asked for, with or without a session, and the name of the target that it is compared with."""
+    """The requested page, with or without a session, and the name of the target that it is compared with."""
 
     name: str
     url: str
@@ -60,7 +60,7 @@ TARGETS = (  # each with its port, as wrk wants it
 
 
 class MeasureError(Exception):
-    """A figure would not mean what its name says; the text tells why."""
+    """A figure would be misleading; the text has the reason."""
 
 
 def run(*command: str | Path) -> str:
@@ -145,7 +145,7 @@ def sessions() -> list[str]:
 
 
 def check(target: Target, cookies: list[str]) -> None:
-    """Raise MeasureError unless the target answers with what it is measured for."""
+    """Raise MeasureError unless the target sends the expected page."""
     page = bench_client.client(headers={"Cookie": cookies[0]} if target.session else {}).get(target.url)
     expected = next(iter(USERS.values())) if target.session else "Log in" if target.url.endswith("/") else "color"
     if page.status_code != 200 or expected not in page.text:
@@ -153,7 +153,7 @@ def check(target: Target, cookies: list[str]) -> None:
 
 
 def wrk(target: Target, cookies: list[str]) -> dict[str, float]:
-    """Load a target; return its rate in requests/s and its latencies in ms."""
+    """Put load on a target; return its rate in requests/s and its latencies in ms."""
     command = f"docker exec {SSO} wrk -t2 -c32 -d{LOAD_SECONDS}s -s /usr/local/share/requests.lua {target.url}".split()
     output = run(*command, *(cookies if target.session else ()))
     figures = json.loads(output.splitlines()[-1])
@@ -163,7 +163,7 @@ def wrk(target: Target, cookies: list[str]) -> dict[str, float]:
 
 
 def load() -> dict[str, dict]:
-    """Load every target in turn, round after round, forwards and backwards; the first round warms up."""
+    """Put load on every target in turn, round after round, forwards and backwards; the first round warms up."""
     cookies = sessions()
     for target in TARGETS:
         check(target, cookies)
@@ -216,7 +216,7 @@ def running_site() -> dict[str, dict]:
 
 
 def goals(figures: dict[str, dict]) -> list[dict]:
-    """Return each goal with what was reached, and whether it is met."""
+    """Return each goal with the measured value, and whether it is met."""
     rates, times = figures["rates"], {name: median(values) for name, values in figures["seconds"].items()}
     wanted = [
         ("first page / nginx + uWSGI", rates[FIRST_PAGE]["ratio"], ">=", 0.6),

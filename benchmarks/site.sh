@@ -2,8 +2,8 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Does to a bare Debian 12 what site.yml does to it: the same packages, builds, keys, files, checks and services, and nothing more.
-# Only its time counts, so the configuration files come ready from a host that site.yml deployed.
+# Deploys on a bare Debian 12 the same as site.yml: the same packages, builds, keys, files, checks and services, and nothing more.
+# Only its time counts, so the configuration files are copied from a host that site.yml deployed.
 #
 #   site.sh collect    packs them there
 #   site.sh deploy     deploys with them

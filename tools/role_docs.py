@@ -59,7 +59,7 @@ def calls() -> tuple[set[str], list[str]]:
 
 
 def is_worded(kind: str, default: object) -> bool:
-    """Tell whether an option's default is said in words, as it is a template that is not of the option's type.
+    """Return whether an option's default is said in words, as it is a template that is not of the option's type.
 
     :param kind: Type of the option.
     :param default: What the role's defaults have for it.

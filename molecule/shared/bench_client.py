@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clients that run beside the bench: an HTTP client, a browser, and a login through the identity provider with either.
+"""Clients outside of the bench: an HTTP client, a browser, and a login through the identity provider with either.
 
 Host names resolve to the containers, and TLS is verified against the bench's own CA.
 """
@@ -37,11 +37,11 @@ from playwright.sync_api import Page, sync_playwright
 LANE = os.environ.get("FLASK_SSO_LANE", "")
 PROJECT = Path(__file__).resolve().parents[2]
 ARTIFACTS = PROJECT / f"artifacts{LANE}"
-# What a run leaves for the people who register the site or sign its certificate.
+# Files of a run for the registration of the site and for its certificate.
 PAPERS = ARTIFACTS / f"flask-sso-web{LANE}"
 CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = f"flask-sso-bench{LANE}"
-# Chromium asks a person which certificate to show, unless a policy of the machine answers.
+# Chromium asks the user which certificate to send, unless a policy of the machine selects one.
 POLICY = Path("/etc/chromium/policies/managed") / f"flask-sso-bench{LANE}.json"
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
@@ -52,11 +52,11 @@ IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST, ONELOGIN_HOST)
 
 
 class LoginError(Exception):
-    """The identity provider did not let the user in; the text is what its page said."""
+    """The identity provider refused the user; the text is that of its page."""
 
 
 def password() -> str:
-    """Return the one password of all test users."""
+    """Return the password of all test users."""
     return (ARTIFACTS / "bench" / "password").read_text().strip()
 
 
@@ -117,7 +117,7 @@ def client(certificate: Path | None = None, key: Path | None = None, http2: bool
 
 @contextmanager
 def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Iterator[list[str]]:
-    """Have one visitor for each path who asks for it again and again; give the list of all answers they get.
+    """Run one visitor for each path, who requests it again and again; yield the list of all responses.
 
     An answer is the status and the text, or what went wrong; `connect` opens a visitor's client.
     """
@@ -128,7 +128,7 @@ def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Itera
         with connect() as session:
             while not closing_time.is_set():
                 try:
-                    # A server may close a kept connection at any time; a browser would ask again.
+                    # A server may close a persistent connection at any time; a browser would retry.
                     response = session.get(path, headers={"Connection": "close"})
                     answers.append(f"{response.status_code} {response.text}")
                 except httpx.HTTPError as error:
@@ -166,7 +166,7 @@ def sp_certificates(session: httpx.Client, use: str) -> list[x509.Certificate]:
 
 
 def signed_with(request: httpx.Request, certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate's key signed the SAML request that a redirect carries."""
+    """Return whether a certificate's key signed the SAML request that a redirect carries."""
     signed = request.url.query.partition(b"&Signature=")[0]
     signature = base64.b64decode(request.url.params["Signature"])
     try:
@@ -208,9 +208,9 @@ def answer_provider(
 
 @contextmanager
 def browser(person: Path | None = None) -> Iterator[Page]:
-    """Open a page in Debian's Chromium, in a home of its own that trusts the bench's CA: TLS errors stay errors.
+    """Open a page in Debian's Chromium, with its own home, which trusts the bench's CA: TLS errors stay errors.
 
-    `person` is the directory of somebody's client certificate, which the browser imports and shows to the site.
+    `person` is the directory of a client certificate, which the browser imports and sends to the site.
     """
     with TemporaryDirectory() as home, sync_playwright() as playwright:
         store = Path(home) / ".pki" / "nssdb"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pytest plugin with what the tests of all scenarios share; .config/molecule/config.yml loads it."""
+"""A pytest plugin with the fixtures of all scenarios; .config/molecule/config.yml loads it."""
 
 import json
 import os
@@ -17,9 +17,9 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-# Tests that scenarios import are to say what they compared, as their own do.
+# Imported tests show the compared values, too.
 pytest.register_assert_rewrite("client_certificate_tests")
-# Tests compare what playbooks say; Molecule asks them for colours.
+# Tests compare the output of playbooks; Molecule enables colours.
 os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 
 
@@ -31,7 +31,7 @@ def web() -> Host:
 
 @pytest.fixture(scope="session")
 def run_site() -> Callable[..., tuple[int, str]]:
-    """Return what runs site.yml with these variables, and returns its exit code and what it printed, in one line."""
+    """Return a function that runs site.yml with variables, and returns its exit code and its output, in one line."""
     return partial(run_playbook, "site.yml")
 
 

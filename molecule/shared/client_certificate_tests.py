@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every gate that asks for certificates; the tests of a scenario import it.
+"""Tests for every gate that requests certificates; the tests of a scenario import them.
 
 A scenario whose gate is not httpd, or not for the whole site, has a fixture `gate` of its own. The last tests change
 the site, and restore it.
@@ -37,20 +37,20 @@ from client_certificates import (
 )
 from testinfra.host import Host
 
-ISSUER = "CN=campus.flask_sso private authority"
+ISSUER = "CN=campus.flask_sso private CA"
 VERSIONS = ("tls1_2", "tls1_3")
 Logs = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture
 def gate() -> Gate:
-    """Return what is particular about the gate."""
+    """Return the settings of the gate."""
     return Gate()
 
 
 @pytest.fixture
 def logs(web: Host, gate: Gate) -> Logs:
-    """Return what requires that the gate's log says a phrase because of what is done meanwhile."""
+    """Return a context manager that requires a new phrase in the gate's log."""
     return partial(logged, web, gate.log)
 
 
@@ -99,16 +99,16 @@ def test_browser_shows_its_certificate(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(("options", "alert", "reason"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_certificate_is_refused_and_the_log_says_why(
+def test_wrong_certificate_is_refused_and_the_log_has_the_reason(
     logs: Logs, tmp_path: Path, options: dict, alert: str, reason: str
 ) -> None:
-    """The visitor gets an alert, the log the reason."""
+    """The visitor gets an alert, the log has the reason."""
     with logs(reason):
         assert refused(forge(tmp_path, "Grace Hopper", **options)) == alert
 
 
-def test_certificate_of_two_people_is_nobody(gate: Gate, application_logs: Logs, tmp_path: Path) -> None:
-    """The server takes it, the application does not choose, and its log names the certificate."""
+def test_certificate_of_two_people_is_refused(gate: Gate, application_logs: Logs, tmp_path: Path) -> None:
+    """The server accepts it, the application does not choose, and its log names the certificate."""
     files = forge(tmp_path, "Grace Hopper", "Cecilia Payne")
     with application_logs(f"serial number {serial(files)} of '{ISSUER}' does not have exactly one common name"):
         assert visit(files, f"{gate.path}/hello").text == "Hello Unauthorized!"
@@ -116,13 +116,13 @@ def test_certificate_of_two_people_is_nobody(gate: Gate, application_logs: Logs,
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_any_name_is_taken_as_it_is(gate: Gate, tmp_path: Path, name: str) -> None:
-    """Nothing in a name makes it another one."""
+    """No character in a name turns it into another one."""
     expected = re.sub("^ | $", gate.blank, name)
     assert visit(forge(tmp_path, name), f"{gate.path}/hello").text == f"Hello {expected}!"
 
 
 def test_headers_change_nobodys_name(gate: Gate, tmp_path: Path) -> None:
-    """Neither of somebody with a certificate nor of one who is nobody."""
+    """Neither of a visitor with a certificate nor of an anonymous one."""
     hello = f"{gate.path}/hello"
     assert visit(person("ghopper"), hello, headers=TWINS).text == "Hello Grace Hopper!"
     assert visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), hello, headers=TWINS).text == "Hello Unauthorized!"
@@ -147,7 +147,7 @@ def test_old_tls_is_refused(gate: Gate, logs: Logs, offer: str, alert: str, reas
 def test_revoked_certificate_is_refused_and_its_sessions_are_not_resumed(
     gate: Gate, logs: Logs, tmp_path: Path
 ) -> None:
-    """Until the site has the new list she is let in; then neither a handshake nor an old session gets her a page."""
+    """Until the site has the new CRL she has access; then neither a handshake nor an old session gets her a page."""
     lost = stolen(tmp_path, "hleavitt")
 
     def resume(version: str, keep: bool = False) -> str:
@@ -172,8 +172,8 @@ def test_revoked_certificate_is_refused_and_its_sessions_are_not_resumed(
     assert visit(person("hleavitt"), f"{gate.path}/hello").text == "Hello Henrietta Leavitt!"  # she has a new one
 
 
-def test_list_out_of_date_lets_nobody_in(web: Host, gate: Gate, logs: Logs) -> None:
-    """Nobody has run anything for too long: better closed than open, and the log says why."""
+def test_expired_crl_refuses_all_certificates(web: Host, gate: Gate, logs: Logs) -> None:
+    """Without a run for too long, the site is closed, and the log has the reason."""
     before = web.file(gate.list_file).content_string
     write = f"cat > {gate.list_file} <<'END'\n{{}}END\n{gate.read_list}"
     web.check_output(write.format(stale_list()))

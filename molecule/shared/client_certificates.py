@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of every kind, those of the private authority and ones that nobody should issue; visits with them."""
+"""Certificates of every kind, those of the private CA and wrong ones; visits with them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SERVER = [x509.ExtendedKeyUsageOID.SERVER_AUTH]
 RESPONDING = [x509.ExtendedKeyUsageOID.OCSP_SIGNING]
 CLIENT = [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
 
-# Certificates that nobody may come in with, the alert that their holders get, and what a log says about them.
+# Certificates that are refused, the alert that visitors with them get, and the log's message.
 WRONG = {
     "self-signed": ({"by": "itself"}, "TLSV1_ALERT_UNKNOWN_CA", "self-signed certificate"),
-    "another authority of the same name": (
+    "another CA of the same name": (
         {"by": "a stranger"},
         "TLSV1_ALERT_DECRYPT_ERROR",
         "certificate signature failure",
@@ -41,7 +41,7 @@ WRONG = {
     "not yet valid": ({"term": (DAY, 2 * DAY)}, "SSLV3_ALERT_BAD_CERTIFICATE", "certificate is not yet valid"),
     "a server's": ({"usage": SERVER}, "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "unsuitable certificate purpose"),
 }
-# Names that a careless reader takes apart wrongly.
+# Names that a careless parser splits wrongly.
 ODD_NAMES = [
     "CN=Grace Hopper",
     "a/CN=Grace Hopper",
@@ -52,7 +52,7 @@ ODD_NAMES = [
     "Maria Skłodowska-Curie",
     "x" * 4096,
 ]
-# What a visitor might hope that the application believes.
+# Headers of a visitor that the application must not trust.
 TWINS = {
     f"{prefix}{separator.join(words)}": value
     for words, value in [
@@ -80,7 +80,7 @@ def log_file(path: str) -> tuple[str, str]:
 
 
 class Gate(NamedTuple):
-    """What asks for certificates, and what is particular about it; by default httpd, with uWSGI for the whole site."""
+    """A server that requests certificates, with its settings; by default httpd, with uWSGI for the whole site."""
 
     path: str = ""
     unit: str = "flask_app"
@@ -94,7 +94,7 @@ class Gate(NamedTuple):
 
 @contextmanager
 def logged(web: Host, log: tuple[str, str], phrase: str) -> Iterator[None]:
-    """Require that a log says a phrase because of what is done meanwhile."""
+    """Require that a log gets a phrase by what is done meanwhile."""
     begin, follow = log
     end = web.check_output(begin)
     yield
@@ -103,12 +103,12 @@ def logged(web: Host, log: tuple[str, str], phrase: str) -> Iterator[None]:
 
 
 def person(name: str) -> tuple[Path, Path]:
-    """Return the certificate and the key that the authority gave somebody."""
+    """Return a person's certificate and key."""
     return AUTHORITY / "people" / name / "certificate.pem", AUTHORITY / "people" / name / "key.pem"
 
 
 def stolen(directory: Path, who: str) -> tuple[Path, Path]:
-    """Return copies of somebody's certificate and key, which stay when the authority issues new ones."""
+    """Return copies of a person's certificate and key, which stay the same when the CA issues new ones."""
     return tuple(Path(shutil.copy(file, directory)) for file in person(who))
 
 
@@ -119,7 +119,7 @@ def serial(files: tuple[Path, Path]) -> str:
 
 
 def authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Return the private authority's certificate and key."""
+    """Return the private CA's certificate and key."""
     key = serialization.load_pem_private_key((AUTHORITY / "ca.key").read_bytes(), None)
     return x509.load_pem_x509_certificate((AUTHORITY / "ca.pem").read_bytes()), key
 
@@ -127,7 +127,7 @@ def authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
 def forge(
     directory: Path, *common_names: str, by: str = "authority", term: tuple = (-DAY, DAY), usage: list = CLIENT
 ) -> tuple[Path, Path]:
-    """Issue a certificate as nobody should, by default right in everything; write it and its key into a directory."""
+    """Issue a certificate, by default a right one; write it and its key into a directory."""
     oid = x509.NameOID.COMMON_NAME
     with warnings.catch_warnings(action="ignore"):  # about names that are too long, which is what they are for
         subject = x509.Name([x509.NameAttribute(oid, name, _validate=False) for name in common_names])
@@ -151,7 +151,7 @@ def forge(
 
 
 def stale_list() -> str:
-    """Return a list of revoked certificates that should have been replaced yesterday."""
+    """Return a CRL that expired yesterday."""
     certificate, key = authority()
     now = datetime.now(UTC)
     builder = x509.CertificateRevocationListBuilder(certificate.subject, now - 2 * DAY, now - DAY)
@@ -193,7 +193,7 @@ def refused(files: tuple[Path, Path] | None, http2: bool = False) -> str:
 
 
 def s_client(options: str, path: str = "", name: str = f"-servername {bench_client.HOST}") -> str:
-    """Ask for a page with OpenSSL, which can keep and resume a session; return all that it says."""
+    """Ask for a page with OpenSSL, which can keep and resume a session; return its output."""
     address = bench_client.addresses()[bench_client.HOST]
     request = f"GET {path}/hello HTTP/1.1\r\nHost: {bench_client.HOST}\r\nConnection: close\r\n\r\n"
     command = f"openssl s_client -ign_eof -connect {address}:443 {name} {options}"

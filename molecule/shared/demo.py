@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Log in to the bench's site with a browser, keep pictures, and say where to look."""
+"""Log in to the bench's site with a browser, save screenshots, and print where they are."""
 
 import bench_client
 
@@ -9,7 +9,7 @@ USER, NAME = "ghopper", "Grace Hopper"
 
 
 def main() -> None:
-    """Visit the site as anybody, then as one of the test users."""
+    """Visit the site without a login, then as one of the test users."""
     pictures = bench_client.ARTIFACTS / "bench"
     before, after = pictures / "before-login.png", pictures / "after-login.png"
     with bench_client.browser() as page:

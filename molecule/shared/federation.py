@@ -39,7 +39,7 @@ def on_host(*command: str, data: bytes = b"") -> bytes:
 
 
 def entities() -> list[etree._Element]:
-    """Return what each identity provider says about itself."""
+    """Return the metadata of each identity provider."""
     with bench_client.client() as session:
         addresses = [f"https://{host}/simplesamlphp/saml2/idp/metadata.php" for host in MEMBERS]
         return [etree.fromstring(session.get(address).content) for address in addresses]
@@ -75,7 +75,7 @@ def main() -> None:
     """Publish the federation."""
     members = entities()
     everybody = etree.tostring(aggregate(*map(etree.fromstring, map(etree.tostring, members))))
-    publish("discovery.xml", everybody)  # for the discovery service; tests put worse in the place of the other
+    publish("discovery.xml", everybody)  # for the discovery service; tests replace the other one by wrong ones
     publish("metadata.xml", sign(etree.fromstring(everybody)))
     for member in members:
         publish(f"entities/{quote(member.get('entityID'), safe=':')}", sign(member))

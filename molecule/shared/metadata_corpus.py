@@ -133,7 +133,7 @@ ALGORITHMS = (
 
 
 def extensions(*inner: str) -> str:
-    """Return what is not SAML's own."""
+    """Return extensions from other namespaces."""
     return f"<md:Extensions>{''.join(inner)}</md:Extensions>"
 
 
@@ -196,7 +196,7 @@ def later(days: int = 14, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
     return f' validUntil="{datetime.now(UTC) + timedelta(days=days):{form}}"'
 
 
-#: What each product is known for.
+#: The peculiarities of each product.
 PRODUCTS = {
     # KeyName beside the certificate, artifact resolution, requests have to be signed
     "Keycloak": entity(
@@ -256,7 +256,7 @@ PRODUCTS = {
         AUTHORITY,
         ORGANIZATION,
     ),
-    # scope and names in the role, addresses of SAML 1, comments, an authority
+    # scope and names in the role, addresses of SAML 1, comments, an attribute authority
     "Shibboleth IdP": entity(
         "<!-- made by the installer -->",
         role(
@@ -342,7 +342,7 @@ def inside(*inner: str, attributes: str = "") -> str:
 
 
 def until(text: str) -> str:
-    """Return the description of an identity provider that says this of its end."""
+    """Return the description of an identity provider with this validUntil."""
     return beside(attributes=f' validUntil="{text}"')
 
 
@@ -361,7 +361,7 @@ EC_VALUE = (
     f"<ds11:PublicKey>{POINT}</ds11:PublicKey></ds11:ECKeyValue></ds:KeyValue>"
 )
 
-#: What breaks the schema, or looks wrong, and works.
+#: Documents that violate the schema, or look wrong, but work.
 ODD = {
     "elements in another order": entity(CONTACT, role(SSO, NAME_IDS, SLO, key()), extensions(SCOPE)),
     "ID that begins with a digit": beside(attributes=' ID="3f2504e0"'),
@@ -369,12 +369,12 @@ ODD = {
     "boolean in capitals": inside(attributes=' WantAuthnRequestsSigned="True"'),
     "boolean that is none": inside(attributes=' WantAuthnRequestsSigned="optional"'),
     "number that is none": inside(change('"0"', '"first"', ARTIFACT)),
-    "attribute that nobody knows": beside(attributes=' version="2" other:version="2"'),
+    "unknown attribute": beside(attributes=' version="2" other:version="2"'),
     "attributes of XML Schema": beside(attributes=' xsi:schemaLocation="urn:a b.xsd" xml:base="https://example.org/"'),
-    "type that nobody knows": inside(attributes=' xsi:type="fed:Something"'),
+    "unknown type": inside(attributes=' xsi:type="fed:Something"'),
     "extension in an address": inside(change("/>", "><other:x/></md:SingleLogoutService>", SLO)),
     "extension in a key": with_key(key(x509_data(RSA) + "<other:x/>")),
-    "extension that nobody knows": beside(extensions('<other:x a="b"><other:y>z</other:y></other:x>')),
+    "unknown extension": beside(extensions('<other:x a="b"><other:y>z</other:y></other:x>')),
     "text between elements": inside("see below"),
     "contact without anything in it": beside('<md:ContactPerson contactType="technical"/>'),
     "name that is a space": beside(change("https://example.org/URL", " ", ORGANIZATION)),
@@ -417,7 +417,7 @@ ODD = {
     "XML 1.1": f'<?xml version="1.1"?>{PLAIN}',
     "standalone": f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>{PLAIN}',
     "lines of Windows": PLAIN.replace("><", ">\r\n<"),
-    "XInclude, which nobody follows": beside(
+    "XInclude, which is ignored": beside(
         extensions('<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd"/>')
     ),
     "an affiliation": group(
@@ -445,10 +445,10 @@ SIGNED = XMLSigner().sign(etree.fromstring(beside(attributes=' ID="a"')), key=RS
 ACCEPTED = {name: text.encode() for name, text in (PRODUCTS | ODD).items()} | ENCODED
 ACCEPTED["signed by whoever"] = etree.tostring(SIGNED)
 
-NO_KEY = "carries no key to verify signatures with that can be read, so nobody could log in"
+NO_KEY = "carries no readable key to verify signatures with, so no user could log in"
 HERE = f"in line 1 (of {IDP})"
 FORM = "has a form that shibd refuses: "
-#: What shibd refuses, and what the module says of it.
+#: Documents that shibd refuses, and the module's message.
 REFUSED = {
     "Organization in part": (beside("<md:Organization/>"), f"{FORM}<Organization> {HERE} has no <OrganizationName>"),
     "OrganizationURL empty": (
@@ -469,7 +469,7 @@ REFUSED = {
     "Extensions empty": (inside("<md:Extensions> </md:Extensions>"), f"<Extensions> {HERE} has no elements"),
     "Extensions of SAML's own": (inside(extensions(NAME_IDS)), f"<Extensions> {HERE} has <NameIDFormat> in it"),
     "two Extensions": (inside(extensions(SCOPE), extensions(SCOPE)), "has more than one <Extensions>"),
-    "foreign element": (inside("<other:x/>"), "has <x> in it, which does not belong there"),
+    "foreign element": (inside("<other:x/>"), "has <x> in it, which is not allowed there"),
     "foreign attribute": (with_key(key(use=' id="k"')), f"<KeyDescriptor> {HERE} has the attribute id"),
     "processing instruction": (inside("<?php ?>"), f"<IDPSSODescriptor> {HERE} has a processing instruction"),
     "no SingleSignOnService": (entity(role(key())), "has no <SingleSignOnService>"),
@@ -506,7 +506,7 @@ REFUSED = {
     "XML 1.2": (f'<?xml version="1.2"?>{PLAIN}', "is written in XML 1.2"),
     "declaration after a newline": (f'\n<?xml version="1.0"?>{PLAIN}', "is not XML (XML declaration allowed only at"),
     "address with a bare &": (change('SingleSignOnService"', 'sso?a=1&b=2"'), "is not XML (EntityRef: expecting ';'"),
-    "prefix that nobody declared": (inside("<nobody:x/>"), "is not XML (Namespace prefix nobody"),
+    "undeclared prefix": (inside("<nobody:x/>"), "is not XML (Namespace prefix nobody"),
     "text after the end": (f"{PLAIN}\nsent by mail", "is not XML (Extra content at the end"),
     "half of it": (PLAIN[: len(PLAIN) // 2], "is not XML ("),
     "web page": ("<html><body/></html>", "begins with <html>, not with SAML metadata's EntityDescriptor"),
@@ -518,10 +518,10 @@ REFUSED = {
     "UTF-16 that says it is UTF-8": (
         codecs.BOM_UTF16_LE + declared("UTF-8").encode("utf-16-le"), "is in UTF-16, but says that it is UTF-8. Save it"
     ),
-    "encoding that nobody knows": (declared("x-unknown", "Jurgen"), "is in the encoding x-unknown, which not all"),
+    "unknown encoding": (declared("x-unknown", "Jurgen"), "is in the encoding x-unknown, which not all"),
     "two marks": (codecs.BOM_UTF8 * 2 + PLAIN.encode(), "is not XML ("),
 }  # fmt: skip
-#: What shibd loads, and what would then fail at every login, or may be read in two ways.
+#: Documents that shibd loads, but that fail at every login, or may be read in two ways.
 USELESS = {
     "no key": (entity(role(SSO)), NO_KEY),
     "key for encryption alone": (with_key(key(use=' use="encryption"')), NO_KEY),
@@ -609,12 +609,12 @@ COMPLETE = group(
 
 
 def add_child(namespace: str) -> Callable[[etree._Element], None]:
-    """Return what gives an element a child that nobody knows."""
+    """Return a function that adds an unknown child to an element."""
     return lambda element: element.insert(0, etree.Element(f"{namespace}unknown"))
 
 
 def empty(element: etree._Element) -> None:
-    """Take everything out of an element."""
+    """Remove the content of an element."""
     del element[:]
     element.text = None
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the place of the application at its Unix socket, and answer each request with the uwsgi packet that arrived.
+"""Replace the application at its Unix socket, and answer each request with the uwsgi packet that arrived.
 
 Runs on the host of the application, as root, with the socket's path as its argument. The application's own socket
 is kept aside and comes back when the standard input ends.

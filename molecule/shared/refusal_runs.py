@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put faults that do not interfere into one run of a playbook, whose message names them all."""
+"""Combine faults that do not interfere in one run of a playbook, whose message names them all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pack(cases: Mapping[str, Mapping[str, Any]]) -> list[tuple[dict[str, Any], l
 
 
 def agree(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Tell whether no variable has two values.
+    """Return whether no variable has two values.
 
     :param some: Variables.
     :param others: More variables.

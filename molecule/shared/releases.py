@@ -20,7 +20,7 @@ from bench_client import BenchTransport
 
 @dataclass
 class Run:
-    """A run of the playbook: its exit code, what it said, in one line, and how many tasks changed something."""
+    """A run of the playbook: its exit code, its output in one line, and how many tasks changed something."""
 
     code: int
     said: str
@@ -55,7 +55,7 @@ def run_playbook(
 
 
 def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
-    """Return what deploys a release of a scenario's application, whose sources it writes to `directory`.
+    """Return a function that deploys a release of a scenario's application, whose sources it writes to `directory`.
 
     The release calls itself by a name, has `code` at the end of its module, and is deployed with further variables.
     """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find all faults of what a role is described by, and fail once. The module of the same name has the documentation."""
+"""Find all faults in the variables of a role, and fail once. The module of the same name has the documentation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ansible.plugins.action import ActionBase
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ROLES = Path(__file__).parents[2] / "roles"
-#: Variables that hold everything; whoever reads one of them does not read all that is in it.
+#: Variables that contain all others; a template that reads one of them does not read all of its content.
 WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
-#: Stands for a value that there is not yet.
+#: Placeholder for a value that does not exist yet.
 UNKNOWN = object()
 
 
 @dataclass
 class Outcome:
-    """What a check came to."""
+    """The result of a check."""
 
     #: The faults, one sentence or more each.
     faults: list[str] = field(default_factory=list)
@@ -36,14 +36,14 @@ class Outcome:
 
 
 class ActionModule(ActionBase):
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     _requires_connection = False
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Evaluate the checks.
 
-        :param tmp: Nothing, as Ansible wants it.
+        :param tmp: Unused; part of Ansible's interface.
         :param task_vars: The task's variables, as they are written.
         :returns: The result, with the faults.
         """
@@ -92,7 +92,7 @@ class ActionModule(ActionBase):
 
         :param role: Name of a role of this collection.
         :param variables: The task's variables.
-        :returns: What is wrong. What cannot be evaluated before the role is loaded is not judged.
+        :returns: The faults. Values that cannot be evaluated before the role is loaded are not checked.
         """
         specs = self._loader.load_from_file(str(ROLES / role / "meta/argument_specs.yml"))["argument_specs"]
         options = specs.get("preflight", next(iter(specs.values())))["options"]
@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
     def _value(self, template: Any, *substitute: Any) -> Any:
         """Evaluate a template.
 
-        :param template: The template, or what holds templates.
+        :param template: The template, or a container of templates.
         :param substitute: What to return where it has no value.
         :returns: Its value.
         :raises AnsibleError: if it has none, and there is no substitute.
@@ -120,7 +120,7 @@ class ActionModule(ActionBase):
         """Evaluate a check.
 
         :param check: Its templates.
-        :returns: What it came to.
+        :returns: Its result.
         """
         try:
             holds = self._value(check["that"])
@@ -132,16 +132,16 @@ class ActionModule(ActionBase):
             faults = [str(fault) for fault in (said if isinstance(said, list) else [said])]
         except AnsibleError as error:
             return Outcome(error=str(error), that=check["that"])
-        return Outcome(faults=faults or [f"This does not hold: {check['that']}"])
+        return Outcome(faults=faults or [f"This is not true: {check['that']}"])
 
 
 def lines(outcome: Outcome, known: str, variables: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong.
+    """List the faults of a check.
 
-    :param outcome: What a check came to.
-    :param known: All that is known to be wrong.
+    :param outcome: The result of a check.
+    :param known: All faults that are known.
     :param variables: The task's variables.
-    :returns: Its faults. That it could not be evaluated is one, unless a variable that it reads is known to be wrong.
+    :returns: Its faults. A check that cannot be evaluated is one, unless a known fault names a variable that it reads.
     """
     if not outcome.error:
         return outcome.faults
@@ -189,5 +189,5 @@ def message(faults: list[str]) -> str:
     :param faults: A line for each.
     :returns: The lines below a heading.
     """
-    heading = "1 fault, to mend" if len(faults) == 1 else f"{len(faults)} faults, to mend"
+    heading = "1 fault, to fix" if len(faults) == 1 else f"{len(faults)} faults, to fix"
     return "\n".join([f"{heading} before anything is changed:", *(f"- {fault}" for fault in faults)])

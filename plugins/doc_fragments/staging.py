@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the options mean that staged_files, activation and rollback share."""
+"""Documentation of the options that staged_files, activation and rollback share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class ModuleDocFragment:
 options:
   site:
     description:
-      - Name of the site that the run is for. What fails rolls back the files of this site alone, for whichever service
+      - Name of the site that the run deploys. A failure rolls back the files of this site only, for any service
         they were staged.
     type: str
     required: true
   journal_directory:
-    description: Where journals are kept.
+    description: Directory of the journals.
     type: path
     default: /var/lib/flask_sso
 """
@@ -26,7 +26,7 @@ options:
 options:
   name:
     description:
-      - Name of the service, by which staging and activation find each other. Several roles and sites may share it.
+      - Name of the service, the same for staging and activation. Several roles and sites may share it.
     type: str
     required: true
   files:
@@ -44,7 +44,7 @@ options:
         choices: [file, directory, link, absent]
         default: file
       target:
-        description: Where a link leads. Required with O(files[].state=link).
+        description: Target of a link. Required with O(files[].state=link).
         type: str
       content:
         description: Text of a file, by default none.
@@ -56,7 +56,7 @@ options:
         description: Text of a file that must never be shown, instead of O(files[].content).
         type: str
       keep:
-        description: Whether a file that is there already keeps its text. Without one, the text is written.
+        description: Whether an existing file keeps its text. A missing one is written.
         type: bool
         default: false
       owner:

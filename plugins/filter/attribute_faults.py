@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find what a service provider, or a server behind it, would silently do otherwise with a list of attributes."""
+"""Find attributes that a service provider, or a server behind it, would silently treat in another way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from typing import Any, Callable
 #: With a dot in its name, mod_shib exports an empty value.
 ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-#: What httpd, mod_shib, CGI and the servers call their own variables, in the one spelling of :func:`spelling`.
+#: Names of variables of httpd, mod_shib, CGI and the servers, in the one spelling of :func:`spelling`.
 RESERVED = re.compile(
     r"(http|shib|ssl|tls|remote|server|request|redirect|content|context|script|path|query|document|gateway|proxy|wsgi|uwsgi"
     r"|mod-wsgi|gunicorn|werkzeug|force|no|downgrade)-.*|https|path|auth-type|unique-id|nokeepalive|dont-vary"
@@ -69,7 +69,7 @@ def attribute_faults(attributes: list[dict[str, Any]], identifiers: list[str] | 
         alike[spelling(one["id"])][one["id"]] = None
         entries[one["id"]].append(one)
     faults = [
-        f"has the ids {quoted(ids)}, which some servers cannot tell apart, as capital letters and "
+        f"has the ids {quoted(ids)}, which some servers cannot distinguish, as capital letters and "
         f'"_" instead of "-" make no difference there. Change one of them.'
         for ids in alike.values()
         if len(ids) > 1
@@ -128,7 +128,7 @@ def entry_faults(entry: dict[str, Any]) -> Iterator[str]:
         if not isinstance(text, str) or not text or text != text.strip() or not text.isprintable():
             yield (
                 f'has {text!r} as the {key} of "{entry["id"]}". Write a text, in quotes if it looks like a number '
-                "or a truth value, without line breaks and without blanks at its ends."
+                "or a truth value, without line breaks and without spaces at its ends."
             )
     decoder, scope = kind(entry)
     if scope and decoder != "string":
@@ -136,7 +136,7 @@ def entry_faults(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def kind(entry: dict[str, Any]) -> tuple[str, str]:
-    """Say what an entry makes of a value.
+    """Return how an entry decodes a value.
 
     :param entry: The entry.
     :returns: Its decoder and its scope, which may be empty.
@@ -145,10 +145,10 @@ def kind(entry: dict[str, Any]) -> tuple[str, str]:
 
 
 def spelling(name: Any) -> str:
-    """Write a name as servers do that get it in a header.
+    """Write a name as servers do when they get it in a header.
 
     :param name: The name.
-    :returns: The same for all names that are the same there.
+    :returns: The same string for all names that such servers do not distinguish.
     """
     return str(name).lower().replace("_", "-")
 
@@ -163,8 +163,8 @@ def quoted(names: Iterable[Any]) -> str:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"attribute_faults": attribute_faults}

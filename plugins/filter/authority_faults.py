@@ -1,32 +1,32 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find why a server would refuse everybody whose certificate an authority issued."""
+"""Find why a server would refuse all certificates that a CA issued."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: authority_faults
-short_description: Find why a server would refuse everybody whose certificate an authority issued
+short_description: Find why a server would refuse all certificates that a CA issued
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Reads a file with authorities, and one with their certificate revocation lists (CRL), as httpd and OpenSSL do.
-  - A server that looks at the lists for the whole chain needs one in force for each authority. Without it, it refuses
-    everybody whose certificate that authority issued.
+  - Reads a file with CAs, and one with their certificate revocation lists (CRLs), as httpd and OpenSSL do.
+  - A server that checks the CRLs of the whole chain needs a valid one for each CA. Without it, it refuses all
+    certificates that the CA issued.
 options:
   _input:
-    description: PEM file on the controller with the authorities.
+    description: PEM file on the controller with the CAs.
     type: path
     required: true
   lists:
-    description: PEM file on the controller with their lists. Empty, nobody looks at lists.
+    description: PEM file on the controller with their CRLs. If empty, CRLs are not checked.
     type: path
     default: ""
 requirements: [cryptography >= 42.0]
 """
 
 EXAMPLES = r"""
-- name: Refuse what would lock people out
+- name: Fail if valid certificates would be refused
   ansible.builtin.assert:
     that: ca_file | campus.flask_sso.authority_faults(crl_file) | length == 0
 """
@@ -47,7 +47,7 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_certificates
 
-with suppress(ImportError):  # needs_cryptography says so
+with suppress(ImportError):  # needs_cryptography reports it
     from cryptography import x509
 
 LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
@@ -55,10 +55,10 @@ LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
 
 @needs_cryptography
 def authority_faults(authorities: str, lists: str = "") -> list[str]:
-    """Find why a server would refuse everybody whose certificate an authority issued.
+    """Find why a server would refuse all certificates that a CA issued.
 
-    :param authorities: PEM file with the authorities.
-    :param lists: PEM file with their lists of revoked certificates; empty without lists.
+    :param authorities: PEM file with the CAs.
+    :param lists: PEM file with their CRLs; empty without CRLs.
     :returns: One sentence for each fault.
     """
     data = Path(authorities).read_bytes()
@@ -81,7 +81,7 @@ def authority_faults(authorities: str, lists: str = "") -> list[str]:
 
 
 def form_fault(authorities: str) -> str:
-    """Say what a file has in place of PEM, which is all that servers read here.
+    """Describe what a file contains instead of PEM, which is all that servers read here.
 
     :param authorities: File that is not PEM.
     """
@@ -96,28 +96,28 @@ def form_fault(authorities: str) -> str:
 
 
 def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocationList]) -> str:
-    """Say what is wrong with an authority's list, or nothing if one is in force.
+    """Describe the fault of a CA's CRL, or return nothing if one is valid.
 
-    :param authority: The authority's certificate.
-    :param lists: The lists of all authorities.
+    :param authority: The CA's certificate.
+    :param lists: The CRLs of all CAs.
     """
     who, now = authority.subject.rfc4514_string(), datetime.now(timezone.utc)
-    key: Any = authority.public_key()  # of a kind that signs, as its owner issues certificates
+    key: Any = authority.public_key()  # of a type that signs, as its owner issues certificates
     own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(key)]
     if not own:
-        return f"has no list of {who}."
+        return f"has no CRL of {who}."
     begun = [one for one in own if one.last_update_utc <= now]
     if not begun:
-        return f"the list of {who} begins on {own[0].last_update_utc:%Y-%m-%d %H:%M} UTC."
+        return f"the CRL of {who} is not valid before {own[0].last_update_utc:%Y-%m-%d %H:%M} UTC."
     ends = [one.next_update_utc for one in begun if one.next_update_utc]
     if len(ends) < len(begun) or now < max(ends):
         return ""
-    return f"the list of {who} ended on {max(ends):%Y-%m-%d %H:%M} UTC."
+    return f"the CRL of {who} expired on {max(ends):%Y-%m-%d %H:%M} UTC."
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"authority_faults": authority_faults}

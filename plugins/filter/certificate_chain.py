@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the chain that a server sends out of whatever an authority handed out, and say what is wrong with it."""
+"""Build the chain that a server sends from the files of a CA, and find its faults."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: certificate_chain
-short_description: Make the chain that a server sends out of whatever an authority handed out
+short_description: Build the chain that a server sends from the files of a CA
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Reads certificates as authorities hand them out, single or many in a file, as PEM, DER, PKCS#7 (C(.p7b)) or base64,
+  - Reads certificates in the forms that CAs use, one or several in a file, as PEM, DER, PKCS#7 (C(.p7b)) or base64,
     in any order. The server's certificate is the one that belongs to the key.
   - Each further certificate of the chain issued the one before it. Of several paths to a root, the one that is valid,
-    and stays so for longest, is taken. Roots are left out, as whoever trusts them has them; so is what is on no path.
+    and stays so for longest, is used. Roots are left out, as clients have them; so are certificates on no path.
 options:
   _input:
     description: Files on the controller with the certificate and those that issued it.
@@ -34,7 +34,7 @@ options:
     elements: str
     default: []
   days:
-    description: Days before the end of a certificate from which on there is a warning.
+    description: Days before the expiry of a certificate from which on there is a warning.
     type: int
     default: 30
 requirements: [cryptography >= 42.0]
@@ -51,18 +51,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What the server shall send, and what is wrong with it.
+  description: The chain that the server sends, and what is wrong with it.
   type: dict
   contains:
     chain:
       description: The chain as PEM; empty if there is none.
       type: str
     faults:
-      description: One sentence for each fault for which visitors are turned away.
+      description: One sentence for each fault for which visitors refuse the certificate.
       type: list
       elements: str
     warnings:
-      description: One sentence for each fault that some visitors meet, or that all of them will meet soon.
+      description: One sentence for each fault for which some visitors refuse the certificate, or all of them will soon.
       type: list
       elements: str
 """
@@ -82,7 +82,7 @@ from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates impo
     read_private_key,
 )
 
-with suppress(ImportError):  # needs_cryptography says so
+with suppress(ImportError):  # needs_cryptography reports it
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
@@ -99,14 +99,14 @@ NAMED = 10  # certificates in a message
 def certificate_chain(
     files: list[str], key_file: str = "", public_key: str = "", names: list[str] | None = None, days: int = 30
 ) -> dict[str, Any]:
-    """Make the chain that a server sends, and say what is wrong with it.
+    """Build the chain that a server sends, and find its faults.
 
     :param files: Files with the certificate and those that issued it.
     :param key_file: File with the certificate's private key; without it,
     :param public_key: its public key as PEM.
     :param names: Host names of the server; the certificate has to have the first one, and should have the others.
-    :param days: Days before the end of a certificate from which on there is a warning.
-    :returns: The `chain` as PEM, `faults` for which visitors are turned away, and `warnings`, both as sentences.
+    :param days: Days before the expiry of a certificate from which on there is a warning.
+    :returns: The `chain` as PEM, `faults` for which visitors refuse it, and `warnings`, both as sentences.
     """
     try:
         found = list(dict.fromkeys(certificate for file in files for certificate in read_certificates(file)))
@@ -144,7 +144,7 @@ def certificate_chain(
 
 
 def suitability(certificate: x509.Certificate, name: str, now: datetime) -> tuple[Any, ...]:
-    """Say how well one of several certificates of the key would serve, the best by the greatest value."""
+    """Return how suitable one of several certificates of the key is, the best with the greatest value."""
     return (
         is_valid(certificate, now),
         not list(missing_names(certificate, [name])),
@@ -155,20 +155,20 @@ def suitability(certificate: x509.Certificate, name: str, now: datetime) -> tupl
 
 
 def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
-    """Find the best path from a certificate to a root, or as far as the authorities reach.
+    """Find the best path from a certificate to a root, or as far as the CAs lead.
 
     The best one has the fewest certificates that are of no use now, then ends at a root, then is valid for longest,
     then is the shortest. No certificate is visited twice, so that loops end.
 
     :param leaf: The server's certificate.
-    :param authorities: Who may have issued it, and each other.
+    :param authorities: CA certificates that may have issued it, and each other.
     :param now: The time.
     :returns: The certificate, and each one that issued the one before it.
     """
     candidates: dict[x509.Name, dict[bytes, list[x509.Certificate]]] = defaultdict(lambda: defaultdict(list))
     for authority in authorities:
         candidates[authority.subject][encoded(key_of(authority))].append(authority)
-    number = count()  # so that a comparison never reaches the certificates
+    number = count()  # so that certificates are never compared
     ahead, seen, ends = [(0, float("-inf"), 0, next(number), [leaf])], set(), []
     while ahead:
         useless, until, length, _number, path = heappop(ahead)
@@ -189,7 +189,7 @@ def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: 
 
 
 def leaf_faults(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
-    """Say why no visitor accepts a server's certificate, apart from its names."""
+    """Yield why no visitor accepts a server's certificate, apart from its names."""
     if not is_valid(leaf, now):
         yield f"{called(leaf)} is valid {term(leaf)}, which is not now. Give one that is valid."
     purposes = extension(leaf, x509.ExtendedKeyUsage)
@@ -202,7 +202,7 @@ def leaf_faults(leaf: x509.Certificate, now: datetime) -> Iterator[str]:
 
 
 def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
-    """Say which host names a certificate lacks; case does not count, and a wildcard stands for one label."""
+    """Yield the host names that a certificate lacks; case does not count, and a wildcard stands for one label."""
     alternatives = extension(leaf, x509.SubjectAlternativeName)
     found = alternatives.get_values_for_type(x509.DNSName) if alternatives else []
     patterns = {pattern.lower() for pattern in found}
@@ -212,11 +212,11 @@ def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
         if own in patterns or ("." in domain and f"*.{domain}" in patterns):
             continue
         made_out = ", ".join(f"DNS:{pattern}" for pattern in found) or "no host name, as the common name does not count"
-        yield f'{called(leaf)} is made out to {made_out}, not to "{name}". Give one whose subjectAltName has that name.'
+        yield f'{called(leaf)} is issued for {made_out}, not for "{name}". Give one whose subjectAltName has that name.'
 
 
 def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
-    """Say why OpenSSL and browsers refuse a certificate's cryptography."""
+    """Yield why OpenSSL and browsers refuse a certificate's cryptography."""
     key = key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS:
         yield f"{called(certificate)} has an RSA key of {key.key_size} bits. Give one with {RSA_BITS} or more."
@@ -227,8 +227,8 @@ def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) -> str:
-    """Say that who issued a server's certificate is not there."""
-    others = f" What is there does not belong to what issued the certificate: {listed(authorities)}."
+    """Yield that the issuer of a server's certificate is missing."""
+    others = f" The other certificates did not issue it: {listed(authorities)}."
     access = extension(leaf, x509.AuthorityInformationAccess) or []
     places = [
         one.access_location.value for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS
@@ -241,11 +241,11 @@ def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) 
 
 
 def leaf_warnings(leaf: x509.Certificate, now: datetime, days: int) -> Iterator[str]:
-    """Say what some visitors do not accept in a server's certificate, or all of them soon."""
+    """Yield what some visitors do not accept in a server's certificate, or all of them soon."""
     if now <= leaf.not_valid_after_utc <= now + timedelta(days=days):
         yield f"{called(leaf)} expires on {moment(leaf.not_valid_after_utc)}, in fewer than {days} days. Get a new one."
     if is_authority(leaf):
-        yield f"{called(leaf)} is an authority's (CA:TRUE), which some browsers refuse for a server. Give another one."
+        yield f"{called(leaf)} is a CA's (CA:TRUE), which some browsers refuse for a server. Give another one."
     key = key_of(leaf)
     usual = isinstance(getattr(key, "curve", None), (ec.SECP256R1, ec.SECP384R1))
     if not usual and not isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)):
@@ -253,7 +253,7 @@ def leaf_warnings(leaf: x509.Certificate, now: datetime, days: int) -> Iterator[
 
 
 def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Iterator[str]:
-    """Say who among those that issued a server's certificate is not valid now, or not as long as that one."""
+    """Yield the issuers of a server's certificate that are not valid now, or expire before it."""
     leaf, *above = path
     for link in above:
         ends = link.not_valid_after_utc
@@ -267,7 +267,7 @@ def path_warnings(path: list[x509.Certificate], now: datetime, days: int) -> Ite
 
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether one certificate was signed with another's key; names have to do where nobody checks signatures."""
+    """Return whether one certificate was signed with another's key; names do if signatures cannot be checked."""
     if is_signed_weakly(certificate):
         return certificate.issuer == issuer.subject
     try:
@@ -278,28 +278,28 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def is_root(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate vouches for itself."""
+    """Return whether a certificate is self-signed."""
     return certificate.issuer == certificate.subject and issued(certificate, certificate)
 
 
 def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    """Tell whether a certificate is valid at a time."""
+    """Return whether a certificate is valid at a time."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate says that it is an authority's."""
+    """Return whether a certificate says that it is a CA's."""
     constraints = extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
 
 
 def may_issue(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate may be an authority's; old roots do not say that they are."""
+    """Return whether a certificate may be a CA's; old roots do not say that they are."""
     return is_authority(certificate) or extension(certificate, x509.BasicConstraints) is None
 
 
 def is_signed_weakly(certificate: x509.Certificate) -> bool:
-    """Tell whether the signature under a certificate can be forged."""
+    """Return whether the signature of a certificate can be forged."""
     try:
         return isinstance(certificate.signature_hash_algorithm, (MD5, SHA1))
     except UnsupportedAlgorithm:
@@ -349,13 +349,13 @@ def moment(time: datetime) -> str:
 
 
 def term(certificate: x509.Certificate) -> str:
-    """Write the term of a certificate for a message."""
+    """Write the validity of a certificate for a message."""
     return f"from {moment(certificate.not_valid_before_utc)} to {moment(certificate.not_valid_after_utc)}"
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"certificate_chain": certificate_chain}

@@ -61,8 +61,8 @@ def credential_files(credentials: dict[str, str], directory: str, group: str) ->
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., list[dict[str, str]]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"credential_files": credential_files}

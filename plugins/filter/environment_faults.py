@@ -20,7 +20,7 @@ options:
     type: dict
     required: true
   variable:
-    description: Variable that holds them, for the sentences.
+    description: Name of the variable that has them, for the messages.
     type: str
     required: true
   server:
@@ -54,7 +54,7 @@ from typing import Callable
 from ansible_collections.campus.flask_sso.plugins.filter.environment_strings import environment_string
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-# What UTF-8 cannot write, or systemd does not take for text: it would drop the whole file.
+# What UTF-8 cannot encode, or systemd does not accept as text: it would ignore the whole file.
 NOT_TEXT = "[\x00\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 LONGEST = 131071  # Linux starts no program with a longer NAME=value
 REFUSED = {
@@ -64,7 +64,7 @@ REFUSED = {
     "PYTHON(HOME|PLATLIBDIR|SAFEPATH)": "Python would not find its modules or the application's. Remove it.",
 }
 SERVER_SETTINGS = {
-    "UWSGI_.*|GUNICORN_CMD_ARGS": "The server would take it as a setting. Use a variable of flask_app, or rename it.",
+    "UWSGI_.*|GUNICORN_CMD_ARGS": "The server would read it as a setting. Use a variable of flask_app, or rename it.",
 }
 TOO_LATE = {
     "PYTHON(?!PATH$|UNBUFFERED$|DONTWRITEBYTECODE$)[A-Z0-9]+": (
@@ -81,7 +81,7 @@ def environment_faults(environment: object, variable: str, server: str, server_s
     """Find environment variables that would not reach an application as they are written.
 
     :param environment: Names with their values.
-    :param variable: Variable that holds them, for the sentences.
+    :param variable: Name of the variable that has them, for the messages.
     :param server: What runs the application: uwsgi, gunicorn or mod_wsgi.
     :param server_settings: Whether the server's own settings may be among them.
     :returns: What is wrong, and what to write instead.
@@ -94,14 +94,14 @@ def environment_faults(environment: object, variable: str, server: str, server_s
 
 
 def fault(name: object, value: object, refused: dict[str, str]) -> str:
-    """Say what is wrong with an environment variable, or nothing.
+    """Describe what is wrong with an environment variable, or return nothing.
 
     :param name: Its name.
     :param value: Its value.
     :param refused: Names that are refused, as regular expressions, each with the reason.
     """
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        return "which is no name of an environment variable. Write letters, digits and underscores, no digit first."
+        return "which is not a valid variable name. Write letters, digits and underscores, no digit first."
     for pattern, reason in refused.items():
         if re.fullmatch(pattern, name):
             return f"which is not the application's own. {reason}"
@@ -114,17 +114,15 @@ def fault(name: object, value: object, refused: dict[str, str]) -> str:
             'whose value is not a string. Write directories of the source with colons between them, for example "src".'
         )
     if re.search(NOT_TEXT, text):
-        return "whose value has a character that no environment can hold. Write it encoded, for example as Base64."
+        return "whose value has a character that no environment can contain. Write it encoded, for example as Base64."
     if len(f"{name}={text}".encode()) > LONGEST:
-        return (
-            f"which has more than {LONGEST} bytes with its value. Write that into flask_app_credentials, a file each."
-        )
+        return f"which has more than {LONGEST} bytes with its value. Write it into flask_app_credentials."
     return ""
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"environment_faults": environment_faults}

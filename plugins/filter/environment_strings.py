@@ -83,8 +83,8 @@ def plain(value: object) -> object:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., dict[str, str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"environment_strings": environment_strings}

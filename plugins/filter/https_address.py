@@ -9,7 +9,7 @@ name: https_address
 short_description: Write the address of a site as its visitors type it
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
-description: Returns the address without a path. The port that browsers take by themselves is left out.
+description: Returns the address without a path. The default port is left out.
 positional: port
 options:
   _input:
@@ -23,7 +23,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say where the site is
+- name: Report the address of the site
   ansible.builtin.debug:
     msg: "{{ 'app.example.org' | campus.flask_sso.https_address(8443) }}/"
 """
@@ -48,8 +48,8 @@ def https_address(name: str, port: int = 443) -> str:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"https_address": https_address}

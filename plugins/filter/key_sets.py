@@ -53,8 +53,8 @@ def key_sets(directory: str) -> dict[str, str]:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[[str], dict[str, str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"key_sets": key_sets}

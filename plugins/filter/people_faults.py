@@ -82,8 +82,8 @@ def is_possible(person: dict[str, str | None]) -> bool:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"people_faults": people_faults}

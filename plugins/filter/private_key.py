@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a private key into the form that servers read."""
+"""Convert a private key to the form that servers read."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: private_key
-short_description: Bring a private key into the form that servers read
+short_description: Convert a private key to the form that servers read
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Reads a key as PEM or DER, as PKCS#8 or an older form, also beside a certificate in the same file.
+  - Reads a key as PEM or DER, as PKCS#8 or an older form, also next to a certificate in the same file.
   - Returns the key alone, as PKCS#8 in PEM. Use it where the result is not shown.
 options:
   _input:
@@ -40,13 +40,13 @@ from typing import Callable
 
 from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import needs_cryptography, read_private_key
 
-with suppress(ImportError):  # needs_cryptography says so
+with suppress(ImportError):  # needs_cryptography reports it
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
 @needs_cryptography
 def private_key(path: str) -> str:
-    """Bring a private key into the form that servers read.
+    """Convert a private key to the form that servers read.
 
     :param path: File with the key.
     :returns: The key as PKCS#8 in PEM.
@@ -56,8 +56,8 @@ def private_key(path: str) -> str:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., str]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"private_key": private_key}

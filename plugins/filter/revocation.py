@@ -91,8 +91,8 @@ def serials_of(name: Any, people: Path) -> list[int]:
 
 
 class FilterModule:
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., dict[str, list[Any]]]]:
-        """Name the filters."""
+        """Return the filters by name."""
         return {"revocation": revocation}

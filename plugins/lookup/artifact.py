@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Say where on the controller a run leaves what its owner needs afterwards."""
+"""Return the path of an artifact, a file that a run leaves on the controller."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: artifact
-short_description: Name a path among what a run leaves on the controller
+short_description: Path of an artifact, a file that a run leaves on the controller
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - A run leaves files on the controller, such as the private authority and the metadata that a host is registered with.
+  - A run leaves files on the controller, such as the private CA and the metadata for a host's registration.
   - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts)
     names.
 options:
@@ -23,7 +23,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say where the authority is
+- name: Report where the CA is
   ansible.builtin.debug:
     msg: "{{ lookup('campus.flask_sso.artifact', 'private_ca/authorities.pem') }}"
 """
@@ -43,7 +43,7 @@ from ansible.plugins.lookup import LookupBase
 
 
 class LookupModule(LookupBase):
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_options: Any) -> list[str]:
         """Return the paths.
@@ -51,7 +51,7 @@ class LookupModule(LookupBase):
         :param terms: Paths below the directory.
         :param variables: The host's variables.
         :returns: The paths with their directory.
-        :raises AnsibleLookupError: if there is no inventory beside which the directory could be.
+        :raises AnsibleLookupError: if there is no inventory file, next to which the directory would be.
         """
         variables = variables or {}
         directory = self._templar.template(variables.get("flask_sso_artifacts"))

@@ -79,7 +79,7 @@ def values(directory: Path, *files: str) -> dict[str, Any]:
 
 
 class LookupModule(LookupBase):
-    """What Ansible loads."""
+    """The plugin that Ansible loads."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_options: Any) -> list[dict[str, Any]]:
         """Read the roles' values.

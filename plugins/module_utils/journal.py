@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remember what a service last ran with while its files change, and whose run changed them."""
+"""Record the files that a service last ran with while they change, and which site's run changed them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SUFFIX = ".journal"
 
 
 class Journal:
-    """What the files of one service were before they were staged, kept on disk until the service runs with them.
+    """The former files of one service, kept on disk from staging until the service runs with the new ones.
 
     For each path it holds a list of changes, the oldest first. A change says which site's run made it and what was
     there before. There is more than one only where a run of another site was interrupted: each site can then be rolled
     back without the others.
 
-    :param directory: Where journals are kept; it is made when needed, for root alone.
+    :param directory: Directory of the journals; it is created when needed, for root only.
     :param name: Name of the service.
     """
 
@@ -45,7 +45,7 @@ class Journal:
         )
 
     def record(self, site: str, before: dict[str, dict[str, Any]]) -> None:
-        """Remember what was there, before it is changed. Of several changes by one site the first one counts.
+        """Record what is there, before it is changed. Of several changes by one site the first one counts.
 
         :param site: The site.
         :param before: What :func:`snapshot.snapshot` returned, by path.
@@ -62,7 +62,7 @@ class Journal:
         self._save()
 
     def roll_back(self, site: str | None = None) -> None:
-        """Roll files back, contents before the directories that hold them.
+        """Roll files back, contents before their directories.
 
         :param site: The site whose changes are rolled back; without one, those of all. A file that another site has
             changed since stays, and the other site is rolled back to what was there before both.
@@ -95,7 +95,7 @@ class Journal:
 def all_journals(directory: str) -> list[Journal]:
     """Return the journals of all services.
 
-    :param directory: Where journals are kept.
+    :param directory: Directory of the journals.
     """
     found = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     return [Journal(directory, name[: -len(SUFFIX)]) for name in found if name.endswith(SUFFIX)]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which Python libraries are missing, or too old for what is asked of them."""
+"""Find Python libraries that are missing or too old."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.module_utils.compat.version import LooseVersion
 def library_faults(**oldest: str) -> str:
     """Compare the libraries of this Python with those that are needed.
 
-    :param oldest: For each library the oldest version that will do.
+    :param oldest: The oldest version of each library that is new enough.
     :returns: One sentence for all faults, which names the host and the interpreter; empty if there are none.
     """
     faults = []

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The form that shibd asks of SAML metadata when it does not validate it against the schema.
+"""The form that shibd requires of SAML metadata when it does not validate it against the schema.
 
 It then takes elements in any order and most values as they are. What it does ask is that elements and attributes are
-known to their parent, and that some are there and not empty. One fault makes it refuse the whole document.
+known to their parent, and that some are there and not empty. With one fault, it refuses the whole document.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 try:
     from lxml import etree
 except ImportError:
-    etree = None  # the module says so
+    etree = None  # the module reports it
 
 NAMESPACES = {
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
@@ -44,7 +44,7 @@ SSO = f"{PARTS} md:ArtifactResolutionService md:SingleLogoutService md:ManageNam
 
 #: Elements | their attributes | their children, or "text" where they must have one. `!` has to be there and not be
 #: empty, `?` may be there once, `+` has to be there; a `/` joins what counts together. `*` is anything of a namespace
-#: other than the element's own, `**` anything at all. What is not here shibd does not look into, or nobody writes.
+#: other than the element's own, `**` anything at all. Other elements shibd ignores, or no product writes them.
 FORMS = f"""
 md:EntitiesDescriptor | {TERM} * | ds:Signature? md:Extensions? md:EntityDescriptor/md:EntitiesDescriptor+
 md:EntityDescriptor | entityID! {TERM} * | ds:Signature? md:Extensions? md:Organization? md:ContactPerson
@@ -136,7 +136,7 @@ def instant(text):
         return None
 
 
-#: How to judge what some attributes say, unless they are empty, and what they may say.
+#: How to check the values of some attributes, unless they are empty, and which are allowed.
 VALUES = {
     "use": (re.compile("signing|encryption").fullmatch, "signing or encryption"),
     "contactType": (
@@ -153,7 +153,7 @@ VALUES = {
 
 @dataclass(frozen=True)
 class Form:
-    """What one kind of element may and must have, from a line of :data:`FORMS`.
+    """What one type of element may and must have, from a line of :data:`FORMS`.
 
     :param str own: Its namespace in braces.
     :param frozenset attributes: Names of attributes that it may have.
@@ -187,7 +187,7 @@ class Form:
         )
 
     def takes(self, tag):
-        """Whether a child with that name may be there."""
+        """Return whether a child with that name is allowed."""
         foreign = tag.startswith("{") and not tag.startswith(self.own)
         return tag in self.children or "**" in self.children or (foreign and "*" in self.children)
 
@@ -199,7 +199,7 @@ class Form:
                     return "says xsi:nil"
             elif attribute not in self.attributes:
                 if "*" not in self.attributes:
-                    return f"has the attribute {local(attribute)}, which does not belong there"
+                    return f"has the attribute {local(attribute)}, which is not allowed there"
             elif value and attribute in VALUES:
                 judge, example = VALUES[attribute]
                 if not judge(value):
@@ -216,9 +216,9 @@ class Form:
             if tag is etree.PI:
                 return "has a processing instruction (<?...?>) in it"
             if tag not in self.children and tag is not etree.Comment and not self.takes(tag):
-                return f"has <{local(tag)}> in it, which does not belong there"
+                return f"has <{local(tag)}> in it, which is not allowed there"
         for names, often in self.counted:
-            # What a "*" stands for counts as well: everything that has no name of its own.
+            # Elements for which a "*" stands count, too: all that have no name of their own.
             count = sum(tags.count(one) for one in names)
             if "*" in names:
                 count += sum(tag not in self.children for tag in tags if isinstance(tag, str))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask this host for a page of a site that it serves, as a visitor would, wherever the site's name leads."""
+"""Request a page of a site from this host itself, as a visitor would, whatever address the site's name has."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 
 def site_url(address):
-    """Take the address of a page apart.
+    """Parse the address of a page.
 
-    :param str address: URL of the page, by the site's own name.
+    :param str address: URL of the page, with the site's name.
     :returns: urllib.parse.SplitResult with a path.
     :raises ValueError: if it is not an http or https URL.
     """
@@ -47,13 +47,13 @@ def uwsgi_packet(url):
 
 
 def ask_server(path, protocol, address, timeout):
-    """Ask the server of an application for a page, through its Unix socket, as httpd does.
+    """Request a page from the server of an application, through its Unix socket, as httpd does.
 
     :param str path: The socket.
-    :param str protocol: What the server speaks, ``uwsgi`` or ``http``.
-    :param str address: URL of the page, by the site's own name.
-    :param float timeout: Seconds to wait for each step of the answer.
-    :returns: http.client.HTTPResponse whose body was not read yet; who is done with it closes it.
+    :param str protocol: Protocol of the server, ``uwsgi`` or ``http``.
+    :param str address: URL of the page, with the site's name.
+    :param float timeout: Seconds to wait for each step of the response.
+    :returns: http.client.HTTPResponse whose body was not read yet; the caller closes it.
     :raises OSError: if nothing listens, or the answer does not come in time.
     :raises http.client.HTTPException: if the answer is not HTTP, or there is none.
     :raises ValueError: if the address is not an http or https URL.
@@ -73,14 +73,14 @@ def ask_server(path, protocol, address, timeout):
 
 
 def ask(address, timeout):
-    """Ask the loopback address for a page, with the site's name in TLS (SNI) and in the Host header.
+    """Request a page from the loopback address, with the site's name in TLS (SNI) and in the Host header.
 
     Proxies of the environment are not asked, redirections are not followed, and the certificate is not validated: this
     is the host itself, and visitors validate its certificate with theirs.
 
-    :param str address: URL of the page, by the site's own name.
-    :param float timeout: Seconds to wait for each step of the answer.
-    :returns: http.client.HTTPResponse whose body was not read yet; who is done with it closes it.
+    :param str address: URL of the page, with the site's name.
+    :param float timeout: Seconds to wait for each step of the response.
+    :returns: http.client.HTTPResponse whose body was not read yet; the caller closes it.
     :raises OSError: if nothing listens, TLS fails or the answer does not come in time.
     :raises http.client.HTTPException: if the answer is not HTTP.
     :raises ValueError: if the address is not an http or https URL.

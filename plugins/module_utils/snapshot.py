@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describe what is at a path, and make a path what a description says, without half of it being there in between."""
+"""Describe what is at a path, and restore it from the description, atomically."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEMPORARY = ".flask_sso-"  # begins the name of what is about to replace a file
 
 
 def snapshot(path: str) -> dict[str, Any]:
-    """Describe what is at a path, so that :func:`restore` can bring it back.
+    """Describe what is at a path, so that :func:`restore` can restore it.
 
     :param path: Absolute path.
     :returns: ``kind`` (``absent``, ``file``, ``directory``, ``link``) and what that kind needs.
@@ -32,14 +32,14 @@ def snapshot(path: str) -> dict[str, Any]:
 
 
 def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Write a file by renaming a finished one over it, so that no reader ever sees half of it.
+    """Replace a file by renaming a complete one over it, so that no reader sees a part of it.
 
     :param path: Absolute path.
     :param content: What to write.
     :param uid: Owner.
     :param gid: Group.
     :param mode: Permission bits.
-    :raises OSError: if it cannot be written; what was there is there still.
+    :raises OSError: if it cannot be written; the former file is then unchanged.
     """
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
     try:
@@ -56,11 +56,11 @@ def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> No
 
 
 def replace_link(path: str, target: str) -> None:
-    """Make a link by renaming a finished one over it, so that it never leads nowhere in between.
+    """Replace a link by renaming a new one over it, so that it is never missing.
 
     :param path: Absolute path.
     :param target: Where the link leads.
-    :raises OSError: if it cannot be made; what was there is there still.
+    :raises OSError: if it cannot be created; the former link is then unchanged.
     """
     temporary = os.path.join(os.path.dirname(path), f"{TEMPORARY}{os.getpid()}")
     os.symlink(target, temporary)
@@ -72,17 +72,17 @@ def replace_link(path: str, target: str) -> None:
 
 
 def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
-    """Make a directory, or change the owner and mode of the one that is there.
+    """Create a directory, or change the owner and mode of the existing one.
 
-    :param path: Absolute path. A link to a directory is followed if root has made it.
+    :param path: Absolute path. A link to a directory is followed if root has created it.
     :param uid: Owner.
     :param gid: Group.
     :param mode: Permission bits.
-    :raises OSError: if something else is in the way, or a link that another account made.
+    :raises OSError: if something else is there, or a link that another account has created.
     """
     linked = os.path.islink(path)
     if linked and os.lstat(path).st_uid not in (0, os.geteuid()):
-        raise OSError(f"{path} is a link that another account made. Remove it.")
+        raise OSError(f"{path} is a link that another account has created. Remove it.")
     if not os.path.isdir(path):
         os.mkdir(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if linked else os.O_NOFOLLOW))
@@ -94,7 +94,7 @@ def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove what is at a path; a directory only if it is empty, as it may have got the files of others since.
+    """Remove what is at a path; a directory only if it is empty, as it may contain other files by now.
 
     :param path: Absolute path.
     :raises OSError: if it cannot be removed.
@@ -107,7 +107,7 @@ def remove(path: str) -> None:
 
 
 def restore(path: str, wanted: dict[str, Any]) -> None:
-    """Make a path what a description says.
+    """Restore what was at a path.
 
     :param path: Absolute path.
     :param wanted: What :func:`snapshot` returned.

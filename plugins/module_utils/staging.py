@@ -45,7 +45,7 @@ FILES_OPTION: dict[str, Any] = {
 
 
 def validate(module: AnsibleModule) -> None:
-    """End a module whose options would reach further than they say.
+    """End a module whose options would affect more than they name.
 
     :param module: The module. It has ``site``; ``name``, ``files`` and ``purge`` may be missing.
     """
@@ -62,7 +62,7 @@ def validate(module: AnsibleModule) -> None:
 
 
 def content_of(item: dict[str, Any]) -> bytes:
-    """Return the bytes that a file is to hold.
+    """Return the content of a file, as bytes.
 
     :param item: One of the option ``files``.
     """
@@ -73,10 +73,10 @@ def content_of(item: dict[str, Any]) -> bytes:
 
 
 def roll_back_site(systemd: Systemd, directory: str, site: str) -> list[str]:
-    """Roll back what a site has staged, for whichever service.
+    """Roll back what a site has staged, for all services.
 
     :param systemd: The host's systemd, which forgets the units that are rolled back.
-    :param directory: Where journals are kept.
+    :param directory: Directory of the journals.
     :param site: The site.
     :returns: The paths that were rolled back.
     :raises OSError: if a file cannot be restored.
@@ -122,7 +122,7 @@ class Staging:
             return -1, -1
 
     def _is_purged(self, path: str) -> bool:
-        """Return whether a path matches the patterns of what is removed."""
+        """Return whether a path matches the patterns of files to remove."""
 
         def matches(option: str) -> bool:
             return any(fnmatch(path, pattern) for pattern in self.module.params.get(option) or [])
@@ -131,7 +131,7 @@ class Staging:
         return matches("purge") and not matches("exclude") and not directory
 
     def _wanted(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Describe an item as a snapshot of what is to be there."""
+        """Describe an item as a snapshot of the wanted state."""
         kind = item["state"]
         wanted: dict[str, Any] = {"kind": kind}
         if kind == "link":
@@ -145,7 +145,7 @@ class Staging:
         return wanted
 
     def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-        """Return what differs, directories first: path, what is there and what is to be there."""
+        """Return what differs, directories first: path, present and wanted state."""
         wanted = {item["path"]: self._wanted(item) for item in self.files}
         kept = {item["path"] for item in self.files if item["keep"]}
         for pattern in self.module.params.get("purge") or []:
@@ -161,7 +161,7 @@ class Staging:
         return planned
 
     def _describe(self, path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-        """Add one path to the diff, its content only where that is not a secret."""
+        """Add one path to the diff, its content only if that is not a secret."""
         secret = {item["path"] for item in self.files if item["secret"] is not None}
 
         def text(side: dict[str, Any]) -> str:
@@ -184,7 +184,7 @@ class Staging:
         )
 
     def _problem(self) -> str:
-        """Run the checks; return what is wrong, or nothing."""
+        """Run the checks; return the problem, or nothing."""
         for check in self.module.params.get("checks") or []:
             if not shutil.which(check["argv"][0]):
                 return f"{check['argv'][0]} is not installed."
@@ -194,11 +194,11 @@ class Staging:
             if code or rejected:
                 said = "\n".join((rejected or lines)[-20:])
                 title = check["title"] or f"`{' '.join(check['argv'])}`"
-                return "\n".join(filter(None, [f"{title} says:", said, check["hint"], self._interrupted()]))
+                return "\n".join(filter(None, [f"{title} reports:", said, check["hint"], self._interrupted()]))
         return ""
 
     def _interrupted(self) -> str:
-        """Say which files of other sites the check has read, too; nothing where there are none."""
+        """Describe the files of other sites that the check has read, too; empty if there are none."""
         others = [site for site in self.journal.sites() if site != self.site]
         if not others:
             return ""
@@ -210,7 +210,7 @@ class Staging:
     def stage(self) -> list[str]:
         """Write what differs and check it. If it does not pass, roll back what the site has staged, and end the module.
 
-        :returns: What is changed, by this run or by one that was interrupted before the service ran with it.
+        :returns: The changes, of this run or of one that was interrupted before the service ran with them.
         """
         planned = self._planned()
         for change in planned:
@@ -232,7 +232,7 @@ class Staging:
         if problem:
             self._fail(
                 f"The new configuration of {self.name} does not pass its check, so every file is as it was and the"
-                f" service was left alone.\n{problem}"
+                f" service was not touched.\n{problem}"
             )
         return changed_paths
 

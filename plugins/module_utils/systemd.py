@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask systemd for what its units do, and tell it what they should."""
+"""Query and control systemd units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 class Systemd:
     """The host's systemd.
 
-    :param run_command: What runs a command, as an AnsibleModule does.
+    :param run_command: Function that runs a command, such as that of AnsibleModule.
     """
 
     def __init__(self, run_command: Callable[..., Any]) -> None:
@@ -33,25 +33,25 @@ class Systemd:
         return self.does("is-active", "--quiet", unit)
 
     def keeps(self, unit: str) -> bool:
-        """Return whether a unit runs and is going to be started at boot.
+        """Return whether a unit runs and is enabled.
 
         :param unit: Its name.
         """
         return self.is_active(unit) and self.does("is-enabled", "--quiet", unit)
 
     def reload_for(self, paths: list[str]) -> None:
-        """Let systemd read its files again if some of them were changed.
+        """Reload systemd's unit files if some of them were changed.
 
-        :param paths: What was changed.
+        :param paths: The changed paths.
         """
         if any("/systemd/" in path for path in paths):
             self.does("daemon-reload")
 
     def last_words(self, units: list[str]) -> str:
-        """Return what units have logged last.
+        """Return the last log lines of units.
 
         :param units: Their names.
         """
-        self.run_command(["journalctl", "--sync"])  # what was just said may be on its way
+        self.run_command(["journalctl", "--sync"])  # recent messages may not be written yet
         journal = ["journalctl", "--no-pager", "--output=cat", "--lines=50"]
         return self.run_command(journal + [f"--unit={unit}" for unit in units])[1].strip()

@@ -2,23 +2,23 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Make a service run with the files that were staged for it, or with those that it last ran with."""
+"""Activate the files that were staged for a service, or roll them back."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: activation
-short_description: Make a service run with its staged files, or with those that it last ran with
+short_description: Activate the staged files of a service, or roll them back
 version_added: 0.1.0
 description:
   - Makes O(unit) run with everything that M(campus.flask_sso.staged_files) has staged for the service, and starts and
     enables it where it does not run. It is for a handler.
   - Writes O(files), if there are any, for processes that load them as soon as they change, and so would load them too
     early if they were staged.
-  - When the unit cannot run, everything that O(site) has staged is rolled back, for whichever service, and the unit
+  - If the unit cannot run, everything that O(site) has staged is rolled back, for all services, and the unit
     runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
-    rolled back, too, so that the unit has the files that it last ran with. The task fails with what the unit said.
-  - Once the service runs, nothing of what was staged for it is rolled back any more, whichever site has staged it.
+    rolled back, too, so that the unit has the files that it last ran with. The task fails with the log of the unit.
+  - Once the service runs, nothing of what was staged for it is rolled back any more, for any site.
 author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
   - campus.flask_sso.staging
@@ -51,16 +51,16 @@ options:
     suboptions:
       url:
         description:
-          - Address of the page, by the site's own name. The loopback address is asked for it. Empty, nothing is asked.
+          - Address of the page, with the site's name; the loopback address is used. If empty, no page is requested.
         type: str
         required: true
       socket:
         description:
-          - Unix socket of the server that answers, which is asked instead of the web server before it. Before
+          - Unix socket of the application's server, which is asked directly instead of the web server. Before
             it exists, or where this is empty, the web server is asked.
         type: path
       protocol:
-        description: What the server at O(probe.socket) speaks.
+        description: Protocol of the server at O(probe.socket).
         type: str
         choices: [uwsgi, http]
 attributes:
@@ -80,7 +80,7 @@ EXAMPLES = r"""
     unit: apache2.service
     action: reload
 
-- name: Restart the application with its new release, or keep the one before
+- name: Restart the application with its new release, or keep the previous one
   campus.flask_sso.activation:
     name: example
     site: example
@@ -95,7 +95,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: What the service runs with now, of this run and of interrupted ones.
+  description: Files that the service runs with now, of this run and of interrupted ones.
   returned: always
   type: list
   elements: str
@@ -114,10 +114,10 @@ VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
 
 
 def complaint(probe: dict[str, Any]) -> str:
-    """Ask this host for a page.
+    """Request a page from this host.
 
     :param probe: The module's option.
-    :returns: A server error or what was in the way of an answer; empty for any other answer.
+    :returns: A server error, or the reason why there is no response; empty for any other response.
     """
     try:
         if probe["socket"] and os.path.exists(probe["socket"]):
@@ -152,7 +152,7 @@ class Activation:
         return all(self.systemd.keeps(unit) for unit in self.sockets or [self.unit] if unit)
 
     def _apply(self, action: str, changed_paths: list[str], back: bool = False) -> bool:
-        """Make the unit run with the files on disk; return whether it does. On the way back, nothing new may run on."""
+        """Make the unit run with the files on disk; return whether it does. A rollback lets nothing new run."""
         does = self.systemd.does
         does("daemon-reload")
         if not self.unit:
@@ -175,7 +175,7 @@ class Activation:
         return runs
 
     def run(self) -> dict[str, Any]:
-        """Make the unit run with what was staged, or roll back and end the module.
+        """Make the unit run with the staged files, or roll back and end the module.
 
         :returns: What the module returns.
         """
@@ -189,10 +189,10 @@ class Activation:
             return {"changed": wanted, "changed_paths": changed_paths}
         problem = ""
         if not self._apply(action, changed_paths):
-            problem = f"it said:\n{self.systemd.last_words(self.units)}"
+            problem = f"Its log:\n{self.systemd.last_words(self.units)}"
         elif answered and (said := complaint(self.probe)):
-            problem = f"{self.probe['url']} said:\n{said}\n" + (
-                f"it said:\n{self.systemd.last_words(self.units)}"
+            problem = f"The request of {self.probe['url']} failed:\n{said}\n" + (
+                f"Its log:\n{self.systemd.last_words(self.units)}"
                 if self.unit
                 else "The web server's error log has the reason."
             )
@@ -202,15 +202,15 @@ class Activation:
         return {"changed": True, "changed_paths": changed_paths}
 
     def _fall_back(self, changed_paths: list[str], problem: str) -> None:
-        """Make the unit run with the files before, those of the own site first, and end the module."""
+        """Make the unit run with the previous files, those of the own site first, and end the module."""
         own = self.staging.journal.paths(self.staging.site)
         self.staging.roll_back()
         others = self.staging.journal.sites()
-        replaced = "so they were replaced by the ones before"
-        # Where no file went back, another start would only stop what may run still.
+        replaced = "so they were rolled back to the previous ones"
+        # If no file was rolled back, another start would only stop processes that may still run.
         runs = self.untouched or (bool(own) and self._apply("restart", changed_paths, back=True))
         if not runs and others:
-            replaced += f", those that were staged for {' and '.join(others)} as well"
+            replaced += f", also those that were staged for {' and '.join(others)}"
             self.staging.journal.roll_back()
             runs = self._apply("restart", changed_paths, back=True)
         if runs and not self.untouched:
@@ -221,12 +221,12 @@ class Activation:
             outcome = "it does not run with those either"
         else:
             self.systemd.does("stop", *self.units, *self.sockets)
-            outcome = "it is gone, as it had not been there"
+            outcome = "it was removed, as it did not exist before"
         service = self.unit or self.staging.name
         if changed_paths:
-            message = f"{service} could not run with its new files, {replaced}, and {outcome}. Before that {problem}"
+            message = f"{service} could not run with its new files, {replaced}, and {outcome}. {problem}"
         else:
-            message = f"{service} could not run, and none of its files is new. When it was asked to, {problem}"
+            message = f"{service} could not run, and none of its files is new. {problem}"
         self.module.fail_json(msg=message, changed_paths=[])
 
 

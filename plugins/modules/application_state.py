@@ -30,7 +30,7 @@ options:
     type: str
     required: true
   path:
-    description: Directory of the releases, which is also the home of the accounts that the role makes.
+    description: Directory of the releases, which is also the home of the accounts that the role creates.
     type: path
     required: true
   units:
@@ -49,7 +49,7 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 
@@ -107,7 +107,7 @@ UNIT_DIRECTORIES = [
 UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
 ETC = "/etc"
 STATE = "/var/lib"
-MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it makes
+MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it creates
 SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
 SHELL = "/usr/sbin/nologin"
 ANOTHER_NAME = "Choose another flask_app_name"
@@ -154,24 +154,22 @@ def is_closed(path):
 
 
 def shown(names):
-    """List a few names, and say whose they are not.
+    """List a few names, as not created by this role.
 
     :param set names: The names.
     """
-    return (
-        ", ".join(sorted(names)[:3]) + (" and more" if len(names) > 3 else "") + ", which this role has not put there"
-    )
+    return ", ".join(sorted(names)[:3]) + (" and more" if len(names) > 3 else "") + ", which this role has not created"
 
 
 class Application:
-    """The names that an application takes.
+    """The names that an application uses.
 
     :param str name: Name of the application.
     :param str user: Account that runs it.
     :param str owner: Account that owns the code.
     :param str path: Directory of the releases.
     :param list units: Names of the units, without their endings.
-    :param run_command: What runs a command, as an AnsibleModule does.
+    :param run_command: Function that runs a command, such as that of AnsibleModule.
     """
 
     def __init__(self, name, user, owner, path, units, run_command):
@@ -179,11 +177,11 @@ class Application:
         self.run_command = run_command
 
     def _has_releases(self):
-        """Return whether there are releases where they belong."""
+        """Return whether the directory of releases has any."""
         return any(re.fullmatch("[0-9a-f]{12}", name) for name in contents(os.path.join(self.path, "releases")))
 
     def is_made_here(self, account):
-        """Return whether the role makes an account, or has made it.
+        """Return whether the role creates an account, or has created it.
 
         :param str account: The account.
         """
@@ -204,7 +202,7 @@ class Application:
         return not made and self.is_made_here(account)
 
     def _account_conflict(self, variable, account, chosen):
-        """Say why an account cannot be made or used; `chosen` tells whether it has another name than the usual one."""
+        """Yield why an account cannot be created or used; `chosen` is whether it has not the default name."""
         entry, group = find(pwd.getpwnam, account), find(grp.getgrnam, account)
         if entry is None:
             return (
@@ -225,12 +223,12 @@ class Application:
         return None
 
     def _enters(self, account, path):
-        """Return whether an account that exists can enter a directory, whatever lets it: a group or an access list."""
+        """Return whether an account that exists can enter a directory, by its groups or by an access list."""
         command = ["runuser", "--user", account, "--", "test", "-x", path]
         return find(pwd.getpwnam, account) is not None and self.run_command(command)[0] == 0
 
     def _path_conflicts(self):
-        """Say which directories are somebody else's, or cannot be reached."""
+        """Yield the directories that this role has not created, or that cannot be reached."""
         if contents(self.path) and not is_owned(self.path, self.owner) and not self._has_releases():
             yield (
                 f'flask_app_path is "{self.path}", with {shown(contents(self.path))}. Name another directory, or choose'
@@ -251,7 +249,7 @@ class Application:
             parent = os.path.dirname(parent)
 
     def _unit_conflicts(self):
-        """Say which units are somebody else's."""
+        """Yield the units that this role has not written."""
         for unit in (f"{stem}.{kind}" for stem in self.units for kind in ("service", "socket")):
             found = [os.path.join(directory, unit) for directory in UNIT_DIRECTORIES]
             foreign = [path for path in found if os.path.lexists(path) and not is_marked(path)]

@@ -22,7 +22,7 @@ options:
     required: true
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 

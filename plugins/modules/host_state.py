@@ -26,7 +26,7 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 

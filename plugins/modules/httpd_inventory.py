@@ -2,17 +2,17 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Say what an httpd serves besides the sites of this collection, and who set it up."""
+"""Collect what an httpd serves in addition to the sites of this collection, and who configured it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: httpd_inventory
-short_description: Say what an httpd serves besides the sites of this collection, and who set it up
+short_description: Collect what an httpd serves in addition to the sites of this collection, and who configured it
 version_added: 0.1.0
 description:
   - Reads the configuration files as httpd does, from O(root) on, with their includes and conditions.
-  - Tells what a distribution's package left as it is from what somebody enabled or changed. Nothing is changed.
+  - Distinguishes the distribution's defaults from what an administrator enabled or changed. Nothing is changed.
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
   root:
@@ -29,7 +29,7 @@ options:
     elements: str
     default: []
   enabled:
-    description: Shell patterns of the files that take effect because they are there.
+    description: Shell patterns of the files that httpd reads because they are there.
     type: list
     elements: str
     required: true
@@ -39,7 +39,7 @@ options:
     elements: str
     required: true
   unused:
-    description: How the text of a file begins that this collection has emptied.
+    description: Beginning of the text of files that this collection has emptied.
     type: str
     required: true
   stock:
@@ -58,7 +58,7 @@ options:
     type: path
     required: true
   files:
-    description: Files of the site that is to be set up.
+    description: Files of the site that is deployed.
     type: list
     elements: path
     default: []
@@ -74,12 +74,12 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Only reads, so there is no difference.
+    description: Runs as usual, as it only reads.
     support: full
 """
 
 EXAMPLES = r"""
-- name: See what httpd serves
+- name: Collect what httpd serves
   campus.flask_sso.httpd_inventory:
     root: /etc/apache2/apache2.conf
     server_root: /etc/apache2
@@ -94,27 +94,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 foreign:
-  description: Files and links among O(enabled) that somebody added or changed.
+  description: Files and links among O(enabled) that an administrator added or changed.
   returned: always
   type: list
   elements: str
 pages:
-  description: What the distribution's own site serves besides the distribution's page.
+  description: Files that the distribution's own site serves, except for its default page.
   returned: always
   type: list
   elements: str
 elsewhere:
-  description: Files with somebody else's virtual hosts that are not read because of a file among O(enabled).
+  description: Files with other virtual hosts that are not read because of a file among O(enabled).
   returned: always
   type: list
   elements: str
 listens:
-  description: Ports that somebody else's files listen on.
+  description: Ports on which other files let httpd listen.
   returned: always
   type: list
   elements: int
 served:
-  description: Ports that somebody else's virtual hosts answer; V(0) is any.
+  description: Ports of other virtual hosts; V(0) is any.
   returned: always
   type: list
   elements: int
@@ -136,7 +136,7 @@ rivals:
       description: The name, pattern or address.
       type: str
 loaded:
-  description: Modules that somebody else's files load, named without "mod_".
+  description: Modules that other files load, named without "mod_".
   returned: always
   type: list
   elements: str
@@ -163,7 +163,7 @@ CHECKSUM = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def address_and_port(text):
-    """Take an address of a directive apart.
+    """Parse an address in a directive.
 
     :param str text: For example ``443``, ``*:443``, ``[::]:443`` or ``192.0.2.1``.
     :returns: tuple of the address, ``*`` for any, and the port, 0 for any.
@@ -183,7 +183,7 @@ def host_name(text):
 
 
 class Configuration:
-    """What httpd reads, as far as it says who listens and who answers.
+    """The configuration that httpd reads, as far as it concerns ports and virtual hosts.
 
     :param str server_root: Directory that relative paths belong to.
     :param list modules: Modules that are loaded before the first file is read.
@@ -202,7 +202,7 @@ class Configuration:
         self.host = None
 
     def _expand(self, text):
-        """Replace what Define has named."""
+        """Replace variables of Define."""
         return re.sub(r"\$\{(\w+)\}", lambda match: self.defines.get(match[1], match[0]), text)
 
     def _holds(self, section, argument):
@@ -227,7 +227,7 @@ class Configuration:
         self.open.append(path)
         if path not in self.files:
             self.files.append(path)
-        sections = []  # those that are open, and whether they hold
+        sections = []  # open sections, and whether they apply
         for line in map(str.strip, content(path).decode("utf-8", "replace").replace("\\\n", " ").splitlines()):
             if line.startswith("</"):
                 if sections and sections.pop()[0] == "virtualhost":
@@ -245,7 +245,7 @@ class Configuration:
         self.open.pop()
 
     def _take(self, path, name, arguments):
-        """Take up one directive."""
+        """Evaluate one directive."""
         if name == "define":
             self.defines[arguments[0]] = arguments[1] if len(arguments) > 1 else ""
         elif name == "undefine":
@@ -271,7 +271,7 @@ class Configuration:
 
 
 def is_stock(path, checksums):
-    """Tell whether a file is as its package brought it.
+    """Return whether a file is unchanged since its package was installed.
 
     :param str path: Absolute path; a link counts as what it leads to.
     :param dict checksums: MD5 or SHA-256 by path.
@@ -296,9 +296,9 @@ def content(path):
 
 
 def packaged(listing):
-    """Read what a package manager says of its configuration files.
+    """Parse a package manager's list of configuration files.
 
-    :param str listing: A file in a line, its path first and its checksum among the words behind.
+    :param str listing: One file a line, its path first and its checksum among the words after it.
     :returns: dict of checksums by path.
     """
     lines = [line.split() for line in listing.splitlines()]
@@ -306,7 +306,7 @@ def packaged(listing):
 
 
 def in_the_way(host, names, ports):
-    """List what keeps visitors of a site with these names and ports from it.
+    """List what prevents visitors from reaching a site with these names and ports.
 
     :param dict host: A virtual host, as :class:`Configuration` describes it.
     :param list names: Names of the site.
@@ -348,13 +348,13 @@ def main():
     def ours(path):
         named = any(fnmatch(path, pattern) for pattern in wanted["ours"])
         text = content(path) if os.path.isfile(path) else b""
-        # Whoever has added a line to it has made it his.
+        # A file with added lines is the administrator's.
         return named or (text.startswith(unused) and len(text.strip().splitlines()) == 1)
 
     there = {path for pattern in wanted["enabled"] for path in glob.glob(pattern)}
     enabled = sorted(path for path in there if os.path.islink(path) or not os.path.isdir(path))
     others = [(host, files) for host, files in found.hosts if not ours(host["path"])]
-    # The distribution's site is a virtual host of its own or, where nothing of ours is before it, the server itself.
+    # The distribution's site is its own virtual host or, without one of this collection before it, the main server.
     serves = any(is_stock(host["path"], checksums) for host, _files in others) or (
         len(others) == len(found.hosts) and wanted["document_root"] in dict(map(reversed, found.roots))
     )

@@ -24,7 +24,7 @@ options:
     type: int
     required: true
   timeout:
-    description: Seconds to wait for each step of the answer.
+    description: Seconds to wait for each step of the response.
     type: int
     default: 30
 attributes:

@@ -2,32 +2,32 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask this host for a page of a site that it serves, wherever the site's name leads."""
+"""Request a page of a site from this host itself, whatever address the site's name has."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: own_site
-short_description: Ask this host for a page of a site that it serves
+short_description: Request a page of a site from this host itself
 version_added: 0.1.0
 description:
   - Connects to the loopback address, with the site's name in TLS (SNI) and in the Host header. So the site answers as
     it does to its visitors, before its name leads here, and where each name has a certificate of its own.
   - Does not use proxies of the environment, follow redirections or validate the certificate.
-  - Any answer is a success; use C(failed_when) with RV(status).
+  - Any response is a success; use C(failed_when) with RV(status).
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
   url:
-    description: Address of the page, by the site's own name.
+    description: Address of the page, with the site's name.
     type: str
     required: true
   timeout:
-    description: Seconds to wait for each step of the answer.
+    description: Seconds to wait for each step of the response.
     type: int
     default: 30
 attributes:
   check_mode:
-    description: Asks as well, as nothing changes.
+    description: Sends the request, too, as nothing changes.
     support: full
 """
 
@@ -41,15 +41,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description: Status code of the answer.
+  description: Status code of the response.
   returned: success
   type: int
 msg:
-  description: Status code and reason of the answer, or what was in its way.
+  description: Status code and reason of the response, or why there was none.
   returned: always
   type: str
 content:
-  description: Body of the answer.
+  description: Body of the response.
   returned: success
   type: str
 """

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Find all faults of what a role is described by, and fail once
+short_description: Find all faults in the variables of a role, and fail once
 version_added: 0.1.0
 description:
-  - Evaluates a list of conditions and fails with one line for each that does not hold.
+  - Evaluates a list of conditions and fails with one line for each that is false.
   - Runs on the controller alone and costs no connection to the host. What conditions need to know about the host, tasks
     before this one look up.
   - A condition that cannot be evaluated is a fault, too, unless another fault names a variable that it reads, which is
@@ -21,7 +21,7 @@ options:
   checks:
     description:
       - B(Name) of a variable, usually of the task itself, with a list of mappings.
-      - C(that) is a template that gives true or false. C(otherwise), evaluated where it is false, says what is wrong,
+      - C(that) is a template that gives true or false. C(otherwise), evaluated if it is false, describes what is wrong,
         with the variable, its value and what to write instead. A list is a line for each of its elements.
     type: str
   collect:
@@ -48,12 +48,12 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Check what the application is described by
+- name: Check the application's variables, source and accounts
   campus.flask_sso.preflight:
     checks: guestbook__checks
   vars:
@@ -63,7 +63,7 @@ EXAMPLES = r"""
       - that: "{{ guestbook_source is directory }}"
         otherwise: guestbook_source is "{{ guestbook_source }}". Write the path of a directory on the controller.
 
-- name: Check the types of what is set, whichever part it is for
+- name: Check the types of all variables that are set
   campus.flask_sso.preflight:
     roles: [apache_ssl, flask_app]
 
@@ -76,7 +76,7 @@ EXAMPLES = r"""
     flask_sso_collect_faults: true
   loop: [apache_ssl, flask_app]
 
-- name: Fail once with all of them
+- name: Fail with all faults in one message
   campus.flask_sso.preflight:
     collected: [apache_ssl_preflight, flask_app_preflight]
 """

@@ -2,13 +2,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Roll back the files of a site that no service runs with yet."""
+"""Roll back the files of a site that no service has loaded."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollback
-short_description: Roll back the files of a site that no service runs with yet
+short_description: Roll back the files of a site that no service has loaded
 version_added: 0.1.0
 description:
   - Restores what M(campus.flask_sso.staged_files) has changed for a site, for whichever service, unless

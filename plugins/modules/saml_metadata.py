@@ -2,23 +2,23 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Refuse SAML metadata that a service provider could not, or must not, work with."""
+"""Validate SAML metadata, and refuse what a service provider cannot or must not use."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: saml_metadata
-short_description: Refuse SAML metadata that a service provider could not, or must not, work with
+short_description: Validate SAML metadata, and refuse what a service provider cannot or must not use
 version_added: 0.1.0
 description:
-  - Reads a SAML 2.0 metadata document and fails, in plain words, when it is not XML, carries a document type (the door
+  - Reads a SAML 2.0 metadata document and fails, with a clear message, if it is not XML, has a document type (the door
     of entity expansion), is too large or out of date, or describes no identity provider of the expected name, or two.
-  - Asks of its form what shibd asks, and of the expected identity provider an address for logins and a key that can be
-    read, without which nobody could log in.
-  - Refuses what programs read in different ways, such as descriptions inside of a signature.
-  - Ties the document to something trusted, by O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
+  - Requires the form that shibd requires, and that the expected identity provider has an address for logins and a
+    readable key.
+  - Refuses what programs interpret in different ways, such as descriptions inside of a signature.
+  - Requires a reason to trust the document: O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
     has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
-  - Changes nothing. It needs lxml, signxml and cryptography where it runs, by custom on the controller.
+  - Changes nothing. It needs lxml, signxml and cryptography where it runs, usually on the controller.
 author: campus.flask_sso contributors (!UNKNOWN)
 requirements: [lxml >= 5.2.1, signxml >= 5.1, cryptography >= 45.0]
 options:
@@ -29,7 +29,7 @@ options:
     description: The document's bytes in Base64, as M(ansible.builtin.slurp) returns them.
     type: str
   content:
-    description: The document as text, which stands for its bytes in UTF-8.
+    description: The document as text, which is encoded in UTF-8.
     type: str
   source:
     description: Where the document came from, for messages.
@@ -43,16 +43,16 @@ options:
     default: ""
   signing_certificate:
     description:
-      - PEM of the certificate whose key must have signed the whole document. Nothing but its key counts, neither its
+      - PEM of the certificate whose key must have signed the whole document. Only its key counts, neither its
         term nor who issued it.
     type: str
     default: ""
   sha256:
-    description: SHA-256 that the document must have, as C(sha256sum) prints it; colons and capitals do not matter.
+    description: SHA-256 that the document must have, as C(sha256sum) prints it; colons and upper case do not matter.
     type: str
     default: ""
   known_sha256:
-    description: SHA-256 of a document that is not returned, as a copy of it is where it has to be.
+    description: SHA-256 of a document that is not returned, as a copy of it is already in place.
     type: str
     default: ""
   idp_keys:
@@ -63,16 +63,16 @@ options:
     elements: str
     default: []
   trusted_source:
-    description: Whether the document's source is proof enough, such as a file that somebody looked at.
+    description: Whether the document's source alone is trusted, such as a file that an administrator has checked.
     type: bool
     default: false
   names:
-    description: What the user calls these options, for messages; by default their own names.
+    description: Names of these options in messages; by default their own.
     type: dict
     default: {}
   max_validity_days:
     description:
-      - Days for which a document may be valid at most. Above V(0) it has to say until when it is valid.
+      - Days for which a document may be valid at most. Above V(0), validUntil is required.
     type: int
     default: 0
   max_bytes:
@@ -112,13 +112,13 @@ content_base64:
   returned: success, unless it is the one that O(known_sha256) names
   type: str
 bindings:
-  description: Ways in which the identity provider can be asked to authenticate somebody.
+  description: Bindings by which the identity provider accepts authentication requests.
   returned: success, with O(entity_id)
   type: list
   elements: str
   sample: [HTTP-Redirect, HTTP-POST]
 certificates:
-  description: How many certificates it has whose keys verify its signatures.
+  description: Number of its certificates whose keys verify its signatures.
   returned: success, with O(entity_id)
   type: int
 """
@@ -164,18 +164,18 @@ KEY_FORMS = {
 }
 SAML2 = "urn:oasis:names:tc:SAML:2.0:protocol"
 BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:"
-#: What shibd asks by.
+#: Bindings by which shibd sends requests.
 ASKED_BY = ("HTTP-Redirect", "HTTP-POST", "HTTP-POST-SimpleSign")
 DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["'][^>]*>""")
 UTF_16 = re.compile(rb"utf-?16|(iso-10646-)?ucs-?2", re.IGNORECASE)
-REMEDY = "Ask whoever publishes it for a corrected one, or correct a copy"
+REMEDY = "Ask its publisher for a corrected one, or correct a copy"
 
-# In these, no program takes something else for "<" than another does, as in UTF-7.
+# In these, all programs read the same bytes as "<", unlike in UTF-7.
 ENCODINGS = re.compile(r"utf-?8|utf-?16(le|be)?|(us-)?ascii|iso-8859-\d{1,2}|(windows-|cp)125\d", re.IGNORECASE)
 
 
 class MetadataError(ValueError):
-    """What is wrong with a document, and what to do."""
+    """A fault of a document, and what to do."""
 
 
 def refuse_encoding(encoding):
@@ -229,7 +229,7 @@ def parse(document):
     refuse_encoding(root.getroottree().docinfo.encoding or "UTF-8")
     if root.getroottree().docinfo.xml_version not in ("1.0", "1.1"):
         raise MetadataError(
-            f"is written in XML {root.getroottree().docinfo.xml_version}, which nobody reads. Get XML 1.0"
+            f"is written in XML {root.getroottree().docinfo.xml_version}, which no program reads. Get XML 1.0"
         )
     if root.getroottree().docinfo.doctype:
         raise MetadataError(
@@ -243,7 +243,7 @@ def parse(document):
 
 
 def unambiguous(root):
-    """Require that whoever reads the document finds the same in it.
+    """Require that all programs read the same in the document.
 
     A signature is not part of what it signs, so nothing may hide there; and programs differ in where else they look.
 
@@ -269,16 +269,16 @@ def signed_by(root, certificate, now):
 
     :param root: Root element.
     :param str certificate: PEM of the signer's certificate.
-    :param datetime now: The time to judge at.
+    :param datetime now: The time of the check.
     :returns: The root element of what was signed.
-    :raises MetadataError: if there is no such signature, or it does not hold.
+    :raises MetadataError: if there is no such signature, or it is not valid.
     """
     try:
         signer = x509.load_pem_x509_certificate(certificate.encode("utf-8", "surrogateescape"))
     except (ValueError, x509.InvalidVersion) as error:
         raise MetadataError(f"cannot be checked, because the certificate of its signer is not PEM ({error})") from error
     if root.find(SIGNATURE + "Signature") is None:
-        raise MetadataError("is not signed. Get the signed metadata, or tie it to something else that you trust")
+        raise MetadataError("is not signed. Get the signed metadata, or choose another way to trust it")
     term = (signer.not_valid_before_utc, signer.not_valid_after_utc)
     expected = SignatureConfiguration(location="./", verification_time=min(max(now, term[0]), term[1]))
     try:
@@ -298,8 +298,8 @@ def expiry(element):
     """When an element's validity ends.
 
     :param element: An EntityDescriptor or EntitiesDescriptor.
-    :returns: datetime, or None where it does not say.
-    :raises MetadataError: if it says so in no form that SAML allows.
+    :returns: datetime, or None without one.
+    :raises MetadataError: if it has a form that SAML does not allow.
     """
     text = element.get("validUntil")
     moment = instant(text) if text else None
@@ -311,11 +311,11 @@ def expiry(element):
 
 
 def in_force(elements, now, max_validity_days):
-    """Require that a document is neither out of date nor valid for too long.
+    """Require that a document has not expired and is not valid for too long.
 
     :param list elements: The elements whose validity counts, the document's root first.
-    :param datetime now: The time to judge at.
-    :param int max_validity_days: The longest term, in days; 0 allows any, and none.
+    :param datetime now: The time of the check.
+    :param int max_validity_days: The longest validity, in days; 0 allows any, or none.
     :raises MetadataError: if it is not.
     """
     for element in elements:
@@ -325,16 +325,16 @@ def in_force(elements, now, max_validity_days):
     if max_validity_days:
         moment = expiry(elements[0])
         if moment is None:
-            raise MetadataError("does not say until when it is valid (validUntil), so an old copy could come back")
+            raise MetadataError("has no expiry date (validUntil), so an attacker could replay an old copy")
         if moment > now + timedelta(days=max_validity_days):
             raise MetadataError(
                 f"is valid until {moment:%Y-%m-%d %H:%M %Z}, longer than {max_validity_days} days. Get it from a source"
-                " that renews it more often, or allow a longer term"
+                " that renews it more often, or allow a longer validity"
             )
 
 
 def fingerprints(key):
-    """Fingerprint all that a KeyDescriptor lets an identity provider sign with.
+    """Return the fingerprints of the keys in a KeyDescriptor.
 
     :param key: The element.
     :returns: list of SHA-256 of public keys, as hexadecimal digits.
@@ -369,11 +369,11 @@ def signing_keys(root):
 
 
 def pinned(root, idp_keys, called):
-    """Require that identity providers sign with known keys alone.
+    """Require that identity providers sign with known keys only.
 
     :param root: Root element of the document.
-    :param list idp_keys: Fingerprints of the known keys; colons and capitals do not matter.
-    :param str called: What the user calls that list.
+    :param list idp_keys: Fingerprints of the known keys; colons and upper case do not matter.
+    :param str called: Name of that list in messages.
     :raises MetadataError: if there is another key, or none.
     """
     known = {key.replace(":", "").lower() for key in idp_keys}
@@ -385,7 +385,7 @@ def pinned(root, idp_keys, called):
         raise MetadataError(
             f"carries the signing key {', '.join(unknown)}, which is not among {called}. If the identity provider has"
             f" announced a new key, compare this fingerprint with the announcement and add it to {called}; otherwise"
-            " somebody pretends to be it"
+            " an attacker may impersonate it"
         )
 
 
@@ -401,19 +401,19 @@ def only_role(root, entity_id):
     roles = [role for one in entities for role in one.iterchildren(METADATA + "IDPSSODescriptor")]
     if len(entities) > 1 or len(roles) > 1:
         raise MetadataError(
-            f"describes {entity_id} twice, and programs differ in which one they take. Get metadata that does it once"
+            f"describes {entity_id} twice, and programs differ in which one they use. Get metadata that does it once"
         )
     return [roles[0], *roles[0].iterancestors()]
 
 
 def loads(element, load):
-    """Whether the certificate or key that an element holds in Base64 can be loaded.
+    """Return whether the certificate or key that an element has in Base64 can be loaded.
 
     :param element: The element.
     :param load: The function that loads it.
     """
     try:
-        # As for shibd, what is no Base64 does not count.
+        # Like shibd, ignore what is not Base64.
         load(base64.b64decode(element.xpath("string()").encode("ascii", "ignore")))
     except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.InvalidVersion):
         return False
@@ -423,7 +423,7 @@ def loads(element, load):
 def not_empty(data):
     """Load the number or point that a bare key is made of.
 
-    :param bytes data: It.
+    :param bytes data: The number or point.
     :raises ValueError: if there is none.
     """
     if not data:
@@ -431,13 +431,13 @@ def not_empty(data):
 
 
 def usable(role):
-    """Require that users can be sent to an identity provider, and that its answers can be verified.
+    """Require that users can be sent to an identity provider, and that its responses can be verified.
 
     shibd loads metadata that allows neither, and refuses every login.
 
     :param role: Its IDPSSODescriptor.
     :returns: dict with ``bindings`` and ``certificates``, see RETURN.
-    :raises MetadataError: if nobody could log in.
+    :raises MetadataError: if no user could log in.
     """
     services = role.iterchildren(METADATA + "SingleSignOnService")
     known = [(one.get("Binding").replace(BINDINGS, ""), one.get("Location")) for one in services]
@@ -445,7 +445,7 @@ def usable(role):
     if not bindings:
         raise MetadataError(
             f"has SingleSignOnService for {', '.join(binding for binding, _location in known)} alone, and none for"
-            " HTTP-Redirect or HTTP-POST. Have one switched on at the identity provider"
+            " HTTP-Redirect or HTTP-POST. Enable one at the identity provider"
         )
     for binding, location in known:
         if binding in ASKED_BY and not re.fullmatch(r"https?://[^\s/]\S*", location):
@@ -465,7 +465,7 @@ def usable(role):
     }
     if not certificates and not any(count(tag, load) for tag, load in bare.items()):
         raise MetadataError(
-            "carries no key to verify signatures with that can be read, so nobody could log in. It needs a"
+            "carries no readable key to verify signatures with, so no user could log in. It needs a"
             ' KeyDescriptor whose use is "signing", or left out, and whose X509Certificate holds a certificate in'
             f" Base64, without the lines -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----. {REMEDY}"
         )
@@ -473,10 +473,10 @@ def usable(role):
 
 
 def examine(document, now, options):
-    """Find what is wrong with a metadata document.
+    """Check a metadata document.
 
     :param bytes document: The document.
-    :param datetime now: The time to judge validity and signatures at.
+    :param datetime now: The time of the check, for validity and signatures.
     :param dict options: The module's options.
     :returns: dict with what :func:`usable` found out.
     :raises MetadataError: if anything is wrong.
@@ -519,16 +519,16 @@ def examine(document, now, options):
     found = usable(counted[0]) if wanted else {}
     if not (options["trusted_source"] or options["signing_certificate"] or options["sha256"] or options["idp_keys"]):
         raise MetadataError(
-            "is not tied to anything that you trust, so whoever answers in its place decides who may log in. It carries"
+            "is not verified against anything that you trust, so an attacker may replace it and log in. It carries"
             f" the signing key {', '.join(signing_keys(root)) or '(none)'}: compare it with what the identity provider"
             f" says elsewhere and write it into {called['idp_keys']}. Or give {called['signing_certificate']} or"
-            f" {called['sha256']}; or, where the source is proof enough to you, set {called['trusted_source']}"
+            f" {called['sha256']}; or, if you trust the source, set {called['trusted_source']}"
         )
     return found
 
 
 def bytes_of(options):
-    """Return the document's bytes, from wherever it is given.
+    """Return the document's bytes, from any of the options.
 
     :param dict options: The module's options.
     :raises MetadataError: if it cannot be read.
@@ -538,7 +538,7 @@ def bytes_of(options):
             with open(options["path"], "rb") as stream:
                 return stream.read(options["max_bytes"] + 1)
         except OSError as error:
-            raise MetadataError(f"cannot be read ({error.strerror}). Correct the path, or the file's rights") from error
+            raise MetadataError(f"cannot be read ({error.strerror}). Correct the path, or the file's mode") from error
     if options["content"] is not None:
         return options["content"].encode("utf-8", "surrogateescape")
     try:

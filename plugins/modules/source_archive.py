@@ -15,7 +15,7 @@ description:
   - Names, contents, links and executable bits count. Owners and times do not, so a fresh checkout is the same source.
   - A link that stays inside of the directory is kept as a link. One that leads out of it or nowhere is refused, like a
     named pipe, a socket or a device, which are never opened.
-  - Left out, at any depth, is what version control, editors and tools keep (such as C(.git), C(__pycache__),
+  - Left out, at any depth, are files of version control, editors and tools (such as C(.git), C(__pycache__),
     C(node_modules), swap and lock files), every Python environment, whatever its name, and files with the secrets of
     the place where they are (C(.env), C(.env.*), C(.envrc)).
 author: campus.flask_sso contributors (!UNKNOWN)
@@ -29,8 +29,8 @@ options:
     type: path
   exclude:
     description:
-      - Shell patterns of what else is left out. A pattern is compared with names at any depth; one that has a slash
-        before its end, with paths below the directory.
+      - Shell patterns of further files to leave out. A pattern is compared with names at any depth; one that has a
+        slash before its end, with paths below the directory.
     type: list
     elements: str
     default: []
@@ -39,7 +39,7 @@ options:
     type: str
     default: ""
   sha256:
-    description: Checksum that the source had when it was looked at. If it has another one now, the module fails.
+    description: Checksum of the source at an earlier check. If it has another one now, the module fails.
     type: str
 attributes:
   check_mode:
@@ -105,7 +105,7 @@ TOOLS = [
 TOOLS += ["node_modules", ".direnv", ".vagrant", ".DS_Store", "._*", ".nfs*"]
 EDITORS = [".#*", "#*#", "*~", ".*.sw[a-p]", "*.swp"]
 SECRETS = [".env", ".env.*", ".envrc"]
-# Any of them makes a directory a Python environment.
+# A directory with any of them is a Python environment.
 ENVIRONMENT = ["pyvenv.cfg", "conda-meta", "bin/activate", "bin/python", "Scripts/activate"]
 
 # In a file of requirements: what names another one, and what pip installs from the directory instead of an index.
@@ -123,11 +123,11 @@ OR_EXCLUDE = "or leave it out: write its name into flask_app_exclude"
 
 
 class SourceError(Exception):
-    """Something in a source that cannot be packed. The message says what it is and what to do."""
+    """Something in a source that cannot be packed. The message has the path and the remedy."""
 
 
 class Output:
-    """What receives the archive, computes its checksum, and writes it to a file if there is one.
+    """An output that computes the archive's checksum, and writes the archive to a file if there is one.
 
     :param stream: The file, open for writing bytes, or nothing.
     """
@@ -137,7 +137,7 @@ class Output:
         self.sha256 = hashlib.sha256()
 
     def write(self, data):
-        """Take the next part.
+        """Write the next part.
 
         :param bytes data: The part.
         """
@@ -150,7 +150,7 @@ class Source:
     """A source directory.
 
     :param str directory: The directory.
-    :param list exclude: Shell patterns of what is left out besides the usual.
+    :param list exclude: Shell patterns of what is left out in addition to the usual files.
     :param str requirements: The file with pip's requirements, below the directory; empty if there is none.
     """
 
@@ -165,7 +165,7 @@ class Source:
         return os.path.join(self.root, path)
 
     def _is_excluded(self, path):
-        """Return whether something below the directory is left out, for its own sake."""
+        """Return whether something below the directory is left out by its own name."""
         name = os.path.basename(path)
         if any(fnmatchcase(path if "/" in pattern else name, pattern.lstrip("/")) for pattern in self.patterns):
             return True
@@ -195,7 +195,7 @@ class Source:
                 yield path, status
 
     def _target(self, path):
-        """Return where a link leads, relative to itself, so that it leads there wherever the source is unpacked.
+        """Return the target of a link, relative to itself, so that it is valid wherever the source is unpacked.
 
         :raises SourceError: if that is outside of the source, left out of it, or nowhere.
         """
@@ -212,9 +212,9 @@ class Source:
         return os.path.relpath(target, os.path.dirname(link))
 
     def _add_file(self, archive, member):
-        """Add a file, and wait for nothing if it has become something else since it was listed.
+        """Add a file, without waiting if it has become something else since it was listed.
 
-        :raises SourceError: if somebody writes to it.
+        :raises SourceError: if it changes meanwhile.
         """
         path = self._full(member.name)
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
@@ -227,21 +227,21 @@ class Source:
             except OSError as error:
                 if error.errno:
                     raise
-                after = None  # tarfile says without a number that the file is shorter by now
+                after = None  # tarfile reports without a number that the file is shorter by now
         if after is None or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise SourceError(f"{path} changed while it was read. Run again when nothing writes to it, {OR_EXCLUDE}.")
 
     def pack(self, output):
-        """Write a tar archive that depends on the directory's contents alone.
+        """Write a tar archive that depends only on the directory's contents.
 
-        :param Output output: What receives it.
+        :param Output output: The output.
         :raises OSError: if something cannot be read, or the archive not be written.
         :raises SourceError: if there is something that cannot be packed.
         """
         if os.path.lexists(self._full("pyvenv.cfg")):
             raise SourceError(
                 f"{self.root} is a virtual environment itself, as its pyvenv.cfg says."
-                " Make the environment in a directory of its own."
+                " Create the environment in another directory."
             )
         if self.requirements and self._is_left_out(self.requirements):
             raise SourceError(
@@ -326,7 +326,9 @@ def main():
         )
     sha256 = output.sha256.hexdigest()
     if module.params["sha256"] not in (None, sha256):
-        module.fail_json(msg=f"The source in {path} was changed since this run began. Run again when it is at rest.")
+        module.fail_json(
+            msg=f"The source in {path} was changed since this run began. Run again when nothing writes to it."
+        )
     module.exit_json(
         changed=False,
         sha256=sha256,

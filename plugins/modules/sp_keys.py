@@ -57,7 +57,7 @@ options:
     default: false
 attributes:
   check_mode:
-    description: Looks and changes nothing.
+    description: Only reads and changes nothing.
     support: full
 """
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: staged_files
-short_description: Write the files of a service together, checked, before the service is activated with them
+short_description: Write and check the files of a service together, before they are activated
 version_added: 0.1.0
 description:
   - Writes several files at once, runs the service's own configuration check, and rolls back when the check fails, these
     files and what else the site has staged. The run ends there, and nothing may lie on disk until a service happens to
     load it.
-  - Keeps what the files held before in a journal, until M(campus.flask_sso.activation) has made the service run with
+  - Keeps the former content of the files in a journal, until M(campus.flask_sso.activation) has the service run with
     them, or M(campus.flask_sso.rollback) has restored it.
   - Files that an interrupted run has staged count as changed again. The next run notifies the handler, although the
     files themselves need no change.
@@ -30,11 +30,11 @@ options:
     type: list
     elements: str
   exclude:
-    description: Shell patterns of paths that O(purge) leaves alone.
+    description: Shell patterns of paths that O(purge) does not remove.
     type: list
     elements: str
   checks:
-    description: Commands that judge the configuration on disk. They run only when something was changed.
+    description: Commands that check the configuration on disk. They run only if something was changed.
     type: list
     elements: dict
     suboptions:
@@ -44,13 +44,13 @@ options:
         elements: str
         required: true
       title:
-        description: What the command is called in messages, where it is too long to be shown.
+        description: Name of the command in messages, if it is too long to be shown.
         type: str
       reject:
         description: A regular expression. Output that it matches fails the check although the command returned 0.
         type: str
       hint:
-        description: What to do about a failure, added to the message.
+        description: What to do if it fails; it is added to the message.
         type: str
   units:
     description:
@@ -83,7 +83,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_paths:
-  description: What was changed, by this run or by one that was interrupted before the service ran with it.
+  description: Paths that were changed, by this run or by one that was interrupted before the service ran with them.
   returned: always
   type: list
   elements: str

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read certificates and private keys in the forms in which authorities and programs hand them out."""
+"""Read certificates and private keys in the forms that CAs and programs use."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ try:
     from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs7
 
     UNREADABLE: tuple[type[Exception], ...] = (ValueError, TypeError, UnsupportedAlgorithm)
-except ImportError:  # needs_cryptography says so
+except ImportError:  # needs_cryptography reports it
     UNREADABLE = (ValueError, TypeError)
 
 Result = TypeVar("Result")
 
-CRYPTOGRAPHY = "42.0"  # the first that tells times with their zone
+CRYPTOGRAPHY = "42.0"  # the first whose times have a time zone
 
 # Id of a person, which files of the private authority get their names from.
 PERSON = re.compile("[a-z0-9][a-z0-9._-]*")
 
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)
-# As OpenSSL and Windows name them. Each may hold a certificate or PKCS#7, whatever the name says.
+# Labels of OpenSSL and Windows. Each may contain a certificate or PKCS#7, whatever the label.
 LABELS = re.compile(r"(X\.?509 |TRUSTED )?CERTIFICATE|PKCS ?#?7( SIGNED DATA)?|CMS")
 PKCS12 = re.compile(rb"\x30(?:[\x80-\x84].{0,4}?|.)\x02\x01\x03\x30", re.DOTALL)
 
 
 def needs_cryptography(judge: Callable[..., Result]) -> Callable[..., Result]:
-    """Have a filter say when the library cryptography is missing or too old.
+    """Have a filter report that the library cryptography is missing or too old.
 
     :param judge: The filter, which works with certificates or keys.
-    :returns: It, behind that check.
+    :returns: The filter with that check.
     """
 
     @wraps(judge)
@@ -94,7 +94,7 @@ def read_private_key(path: str) -> PrivateKeyTypes:
         return load_der_private_key(_decode(body) if body else bare, password=None)
     except TypeError:
         raise AnsibleFilterError(
-            f'"{path}" has a passphrase, which nobody types at boot. Take it off: "openssl pkey -in FILE -out key.pem".'
+            f'"{path}" has a passphrase, unknown at boot. Remove it: "openssl pkey -in FILE -out key.pem".'
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise AnsibleFilterError(f'"{path}" holds no private key. Give one that "openssl pkey" reads.') from None
@@ -123,7 +123,7 @@ def _split(path: str) -> tuple[list[tuple[str, str]], bytes]:
         bare = data
     if PKCS12.match(bare):
         raise AnsibleFilterError(
-            f'"{path}" is PKCS#12 (.pfx, .p12), which keeps a key under a passphrase. Take it apart: "openssl pkcs12'
+            f'"{path}" is PKCS#12 (.pfx, .p12), which has the key under a passphrase. Split it: "openssl pkcs12'
             ' -nokeys -in FILE -out certificate.pem" and "openssl pkcs12 -nocerts -nodes -in FILE -out key.pem".'
         )
     return blocks, bare
@@ -141,7 +141,7 @@ def _text(data: bytes) -> str:
 
 
 def _decode(body: str) -> bytes:
-    """Decode base64, whatever a copy from a web page or a mail has put between; nothing if it is broken."""
+    """Decode base64, ignoring what a copy from a web page or a mail has added; return nothing if it is broken."""
     try:
         return b64decode(body.encode("ascii", errors="ignore"))
     except ValueError:

@@ -20,7 +20,7 @@ for place in (".collections", "app", "molecule/shared", "tools"):
 
 @pytest.fixture(scope="session")
 def run_module() -> Callable[..., dict]:
-    """Run a module with parameters, in check mode with `check_mode=True`; return what it hands to Ansible."""
+    """Run a module with parameters, in check mode with `check_mode=True`; return what it returns to Ansible."""
 
     def run(module: ModuleType, check_mode: bool = False, **parameters) -> dict:
         said = StringIO()

@@ -13,7 +13,7 @@ from ansible_collections.campus.flask_sso.plugins.modules import activation, rol
 
 OWNER = {"owner": pwd.getpwuid(os.geteuid()).pw_name, "group": grp.getgrgid(os.getegid()).gr_name}
 ACCEPT = [{"argv": ["true"]}]
-REFUSE = [{"argv": ["sh", "-c", "echo line 7 is wrong; false"], "hint": "Mend line 7."}]
+REFUSE = [{"argv": ["sh", "-c", "echo line 7 is wrong; false"], "hint": "Fix line 7."}]
 
 
 def tree(directory: Path) -> dict[str, tuple]:

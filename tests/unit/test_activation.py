@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A service runs with its new files, or gets those before back."""
+"""A service runs with its new files, or they are rolled back."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ from staged_service import tree
 
 @pytest.fixture
 def site(service) -> Iterator[str]:
-    """Have a site that fails if the service's files say "broken", else leads visitors away; return its address."""
+    """Have a site that fails if the service's files say "broken", else redirects visitors; return its address."""
 
     class Site(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -23,7 +23,7 @@ def site(service) -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_arguments) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         host = f"site.invalid:{server.server_port}"
@@ -70,27 +70,27 @@ def test_service_that_cannot_run_gets_back_what_it_last_ran_with(service, system
     assert [line for line in systemctl.read_text().splitlines() if "restart" in line] == ["restart web.service"] * 2
 
 
-def test_service_that_ran_with_nothing_is_not_said_to_run(service, systemctl):
+def test_service_without_former_files_is_not_reported_to_run(service, systemctl):
     (service.etc / "a.conf").write_text("broken as well\n")
     service.stage({"path": "a.conf", "content": "broken\n"})
     assert "does not run with those either" in service.activate()["msg"]
 
 
 def test_new_unit_that_cannot_run_is_gone_again(service, systemctl):
-    """Its files were made by this transaction; what ran before was another unit, and is left alone."""
+    """Its files are new in this transaction; another unit ran before, and is not touched."""
     systemctl.with_name("bin").joinpath("systemctl").write_text(
         f'#!/bin/sh\necho "$@" >> {systemctl}\n'
         f"case $1 in restart) false ;; cat) test -e {service.etc}/web.service ;; esac\n"
     )
     service.stage({"path": "web.service", "content": "new"})
     result = service.activate(sockets=["web.socket"])
-    assert "it is gone, as it had not been there" in result["msg"]
+    assert "it was removed, as it did not exist before" in result["msg"]
     assert tree(service.etc) == {}
     assert systemctl.read_text().endswith("stop web.service web.socket\n")
 
 
-def test_without_a_unit_nobody_is_told(service, systemctl):
-    """Whoever uses the files looks for itself, and the next run has nothing to make good."""
+def test_without_a_unit_systemd_is_not_called(service, systemctl):
+    """Processes that use the files notice the change themselves, and the next run has nothing to repair."""
     file = {"path": "script", "content": "new"}
     service.stage(file)
     assert service.activate(file)["changed"]
@@ -99,7 +99,7 @@ def test_without_a_unit_nobody_is_told(service, systemctl):
 
 
 def test_files_can_be_written_when_they_are_activated(service, systemctl):
-    """For those who look for themselves, and would notice too early."""
+    """For processes that notice the change themselves, and would do so too early."""
     assert service.activate({"path": "script", "content": "new"}, check_mode=True)["changed"]
     assert tree(service.etc) == {}
     assert service.activate({"path": "script", "content": "new"})["changed"]
@@ -113,13 +113,13 @@ def test_site_that_answered_before_and_fails_now_gets_its_files_back(service, sy
     result = service.activate({"path": "script", "content": "broken"}, probe={"url": site})
     assert result["failed"]
     assert "service could not run with its new files" in result["msg"]
-    assert f"Before that {site} said:\n500 Internal Server Error\n" in result["msg"]
+    assert f"The request of {site} failed:\n500 Internal Server Error\n" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()
 
 
 def test_site_that_did_not_answer_before_gets_its_new_files(service, systemctl, site):
-    """As on a bare host, or when the new files are there to mend it."""
+    """As on a bare host, or when the new files fix it."""
     (service.etc / "script").write_text("broken")
     assert service.activate({"path": "script", "content": "broken as well"}, probe={"url": site})["changed"]
     assert service.activate({"path": "script", "content": "works"}, probe={"url": site})["changed"]
@@ -207,7 +207,7 @@ def test_service_that_cannot_run_keeps_what_another_site_has_staged(service, sys
     service.stage({"path": "b.conf", "content": "broken"}, site="b")
     service.stage({"path": "more.conf"}, site="b", name="other")
     result = service.activate(site="b")
-    assert "replaced by the ones before, and it runs with those" in result["msg"]
+    assert "rolled back to the previous ones, and it runs with those" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()  # it runs with the other site's file now
     assert service.stage({"path": "other.conf"}, site="a", name="other")["changed"]
@@ -220,7 +220,9 @@ def test_service_that_cannot_run_with_what_another_site_has_staged_gets_back_wha
     service.stage({"path": "a.conf", "content": "broken"}, site="a")
     service.stage({"path": "b.conf"}, site="b")
     result = service.activate(site="b")
-    assert "by the ones before, those that were staged for a as well, and it runs with those" in result["msg"]
+    assert (
+        "rolled back to the previous ones, also those that were staged for a, and it runs with those" in result["msg"]
+    )
     assert tree(service.etc) == before
     assert not service.journal.exists()
     assert service.stage({"path": "a.conf"}, site="a")["changed"]
@@ -265,7 +267,7 @@ def test_unit_that_was_stopped_or_disabled_is_started_and_enabled(service, syste
     assert not service.activate(**options)["changed"]
 
 
-def test_stopped_unit_that_cannot_start_is_not_said_to_have_new_files(service, systemctl):
+def test_stopped_unit_that_cannot_start_is_not_reported_to_have_new_files(service, systemctl):
     (systemctl.with_name("bin") / "systemctl").write_text("#!/bin/sh\ncase $1 in *start|is-active) false ;; esac\n")
     result = service.activate()
     assert "web.service could not run, and none of its files is new." in result["msg"]

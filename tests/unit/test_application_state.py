@@ -78,7 +78,7 @@ def look(state):
 
 
 def deployed(host: Host, gecos: str):
-    """Make what a deployed application has."""
+    """Create what a deployed application has."""
     host.owner = "guestbook-deploy"
     host.add("guestbook-deploy", gecos=gecos)
     host.add("guestbook", gecos=gecos)
@@ -92,7 +92,7 @@ def test_nothing_is_in_the_way_on_a_bare_host(look):
     assert look() == ([], ["guestbook-deploy", "guestbook"])
 
 
-def test_what_an_earlier_run_made_is_known_again(host, look):
+def test_what_an_earlier_run_created_is_recognised(host, look):
     deployed(host, "campus.flask_sso")
     assert look() == ([], [])
 
@@ -120,7 +120,7 @@ def test_files_of_another_server_are_found(host, state):
     assert state(leftovers=paths)["leftovers"] == paths[1:]
 
 
-def test_interrupted_first_run_is_known_again(host, look):
+def test_interrupted_first_run_is_recognised(host, look):
     host.add("guestbook-deploy")
     host.add("guestbook")
     host.write("srv/guestbook/lost+found/")
@@ -138,7 +138,7 @@ def test_interrupted_first_run_is_known_again(host, look):
         ({"uid": 0, "dir": "/root"}, "may do everything"),
     ],
 )
-def test_account_of_somebody_else_is_refused(host, look, account, reason):
+def test_foreign_account_is_refused(host, look, account, reason):
     host.add("guestbook", **account)
     (conflict,) = look()[0]
     assert 'flask_app_user is "guestbook"' in conflict
@@ -175,11 +175,11 @@ def test_group_of_the_same_name_is_refused(host, look):
         ("etc/guestbook/guestbook.conf", "", "/etc/guestbook with guestbook.conf, which"),
         ("etc/guestbook", "", "/etc/guestbook with guestbook, which"),
         ("var/lib/guestbook/data", "", "/var/lib/guestbook with data, which"),
-        ("srv/guestbook/index.html", "", "with index.html, which this role has not put there"),
+        ("srv/guestbook/index.html", "", "with index.html, which this role has not created"),
         ("srv/guestbook/releases/20240101120000/", "", "with releases, which"),
     ],
 )
-def test_unit_or_directory_of_somebody_else_is_refused(host, look, path, content, reason):
+def test_foreign_unit_or_directory_is_refused(host, look, path, content, reason):
     host.write(path, content)
     (conflict,) = look()[0]
     assert reason in conflict

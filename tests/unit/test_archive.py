@@ -57,7 +57,7 @@ PRIVATE = [
 
 
 def is_for(path: str, place: str) -> bool:
-    """Tell whether a path is a place, or below it; "." is what begins with a dot at the top."""
+    """Return whether a path is a place, or below it; "." is what begins with a dot at the top."""
     return path.startswith(".") if place == "." else path == place or path.startswith(place + "/")
 
 
@@ -102,5 +102,5 @@ def test_nothing_private_is_published(published: set[str]):
     assert not published & set(PRIVATE)
 
 
-def test_the_list_of_what_is_for_development_names_nothing_that_is_gone(tracked: set[str]):
+def test_the_list_of_development_files_has_no_missing_file(tracked: set[str]):
     assert [place for place in DEVELOPMENT if not any(is_for(name, place) for name in tracked)] == []

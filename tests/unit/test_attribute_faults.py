@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes that would not arrive as they are meant are found before shibd, httpd or a server drops one."""
+"""Attributes that would not arrive unchanged are found before shibd, httpd or a server drops one."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_profiles_have_no_fault(path):
         [entry("a"), entry("serverName"), entry("documentNumber"), entry("X509-Subject_1")],
     ],
 )
-def test_what_arrives_as_it_is_meant_is_none(attributes):
+def test_attribute_that_arrives_unchanged_is_no_fault(attributes):
     assert attribute_faults(attributes) == []
 
 
@@ -53,7 +53,7 @@ def test_what_arrives_as_it_is_meant_is_none(attributes):
             for name in ("REMOTE_USER", "remote-user", "Shib-Session-ID", "HTTP_HOST", "ssl_client_verify", "PATH")
         ),
         ([entry("QUERY_STRING")], 'Choose another one, such as "my_QUERY_STRING"'),
-        ([entry("Mail"), entry("mail")], 'the ids "Mail" and "mail", which some servers cannot tell apart'),
+        ([entry("Mail"), entry("mail")], 'the ids "Mail" and "mail", which some servers cannot distinguish'),
         ([entry("home_dir"), entry("home-dir")], 'the ids "home_dir" and "home-dir", which'),
         ([entry(), entry()], 'the id "mail" twice with the same name and format'),
         ([entry(), entry(format="uri", required=True)], 'the id "mail" twice with the same name and format'),

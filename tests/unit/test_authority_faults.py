@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorities and lists that would lock people out are found before a server gets them."""
+"""CAs and CRLs with which a server would refuse valid certificates are found before the server gets them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,26 +17,26 @@ KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "seco
 
 
 def name(text: str) -> x509.Name:
-    """Return the distinguished name of an authority."""
+    """Return the distinguished name of a CA."""
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
 def authority(subject: str, issuer: str = "root") -> bytes:
-    """Return the certificate of an authority as PEM."""
+    """Return the certificate of a CA as PEM."""
     key, number = KEYS[subject].public_key(), x509.random_serial_number()
     builder = x509.CertificateBuilder(name(issuer), name(subject), key, number, NOW, NOW + DAY)
     return builder.sign(KEYS[issuer], SHA256()).public_bytes(Encoding.PEM)
 
 
 def revoked(issuer: str, begins: timedelta = -DAY, ends: timedelta = DAY, key: str = "") -> bytes:
-    """Return the list of an authority as PEM, by default in force and signed with the authority's key."""
+    """Return the CRL of a CA as PEM, by default valid and signed with the CA's key."""
     builder = x509.CertificateRevocationListBuilder(name(issuer), NOW + begins, NOW + ends)
     return builder.sign(KEYS[key or issuer], SHA256()).public_bytes(Encoding.PEM)
 
 
 @pytest.fixture
 def faults(tmp_path):
-    """Return what finds the faults of a file with authorities and of one with lists."""
+    """Return a function that finds the faults of a file with CAs and of one with CRLs."""
     files = tmp_path / "ca.pem", tmp_path / "crl.pem"
 
     def find(authorities: bytes, lists: bytes) -> list[str]:
@@ -62,18 +62,22 @@ STALE = {"begins": -2 * DAY, "ends": -DAY}
         (authority("root"), revoked("root") + revoked("stranger", **STALE)),
     ],
 )
-def test_one_list_in_force_for_each_authority_is_enough(faults, authorities, lists):
+def test_one_valid_crl_for_each_ca_is_enough(faults, authorities, lists):
     assert faults(authorities, lists) == []
 
 
 @pytest.mark.parametrize(
     ("authorities", "lists", "said"),
     [
-        (BOTH, revoked("root"), ["has no list of CN=second."]),
-        (BOTH, revoked("second") + revoked("root", **STALE), ["the list of CN=root ended on"]),
-        (BOTH, revoked("root") + revoked("second", begins=DAY, ends=2 * DAY), ["the list of CN=second begins on"]),
-        (authority("root"), revoked("root", key="stranger"), ["has no list of CN=root."]),
-        (BOTH, revoked("stranger"), ["has no list of CN=root.", "has no list of CN=second."]),
+        (BOTH, revoked("root"), ["has no CRL of CN=second."]),
+        (BOTH, revoked("second") + revoked("root", **STALE), ["the CRL of CN=root expired on"]),
+        (
+            BOTH,
+            revoked("root") + revoked("second", begins=DAY, ends=2 * DAY),
+            ["the CRL of CN=second is not valid before"],
+        ),
+        (authority("root"), revoked("root", key="stranger"), ["has no CRL of CN=root."]),
+        (BOTH, revoked("stranger"), ["has no CRL of CN=root.", "has no CRL of CN=second."]),
         (BOTH, b"", ["holds no list as PEM"]),
         (BOTH, authority("root"), ["holds no list as PEM"]),
         (BOTH, revoked("root").replace(b"M", b"N"), ["holds no list as PEM"]),
@@ -86,13 +90,13 @@ def test_one_list_in_force_for_each_authority_is_enough(faults, authorities, lis
         (BOTH + PRIVATE, revoked("root") + revoked("second"), ["holds a private key"]),
     ],
 )
-def test_whoever_would_be_locked_out_is_named(faults, tmp_path, authorities, lists, said):
+def test_fault_for_which_valid_certificates_would_be_refused_is_named(faults, tmp_path, authorities, lists, said):
     found = faults(authorities, lists)
     for fault, words in zip(found, said, strict=True):
         assert words in fault
         assert str(tmp_path) in fault
 
 
-def test_without_lists_only_the_authorities_are_read(tmp_path):
+def test_without_crls_only_the_cas_are_read(tmp_path):
     (tmp_path / "ca.pem").write_bytes(BOTH)
     assert authority_faults(str(tmp_path / "ca.pem")) == []

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""However an authority hands certificates out: they are sent in order, or a sentence says what is wrong."""
+"""Certificates in any form that CAs use are sent in order, or a message says what is wrong."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ AIA = x509.AuthorityInformationAccess(
 
 
 def key_of(name: str) -> ec.EllipticCurvePrivateKey:
-    """Return the key that goes by a name, always the same one."""
+    """Return the key with a name, always the same one."""
     return KEYS.setdefault(name, ec.generate_private_key(ec.SECP256R1()))
 
 
@@ -62,7 +62,7 @@ def issue(
     begins: int = -9,
     ends: int = 300,
 ) -> x509.Certificate:
-    """Issue a certificate, by default with the keys that go by the names; the term is in days from now."""
+    """Issue a certificate, by default with the keys of these names; the validity is in days from now."""
     name, above = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (subject, issuer or subject))
     public = (key or key_of(subject)).public_key()
     term = NOW + timedelta(days=begins), NOW + timedelta(days=ends)
@@ -160,7 +160,7 @@ def pfx(encryption) -> bytes:
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Callable[..., dict]:
-    """Return what judges the files with these contents."""
+    """Return a function that checks files with these contents."""
 
     def judged(*contents: bytes, key: bytes = KEY, server: tuple[str, ...] = (NAME,), **options) -> dict:
         files = [tmp_path / f"{number}.cer" for number, _ in enumerate(contents)]
@@ -173,7 +173,7 @@ def judge(tmp_path: Path) -> Callable[..., dict]:
 
 
 def served(*chain: x509.Certificate) -> dict:
-    """Return what is said of a chain without a blemish."""
+    """Return the result for a chain without faults."""
     return {"chain": pem(*chain).decode(), "faults": [], "warnings": []}
 
 
@@ -221,14 +221,14 @@ ALL = [ROOT, THIRD, HOST, SECOND]
         pytest.param([b"\xef\xbb\xbf" + base64.b64encode(p7b(*ALL))], id="Notepad: base64 after a BOM"),
         pytest.param([json.dumps(pem(*ALL).decode()).encode()], id="Vault, Kubernetes: a string in JSON"),
         pytest.param([KEY + pem(*ALL)], id="HAProxy: key and certificates in one file"),
-        pytest.param([pem(HOST), pem(*ALL, STRANGER, OTHER_HOST, OLD_ROOT)], id="HARICA: the authority's whole set"),
+        pytest.param([pem(HOST), pem(*ALL, STRANGER, OTHER_HOST, OLD_ROOT)], id="HARICA: the CA's whole set"),
         pytest.param([pem(OTHER_HOST, HOST), pem(THIRD, SECOND)], id="several hosts' certificates in a file"),
         pytest.param([pem(HOST), pem(OTHER_KEY_THIRD, THIRD, SECOND)], id="AD CS: same name, new key"),
         pytest.param([pem(HOST), pem(ENDED_THIRD, THIRD, SECOND)], id="expired and renewed intermediate"),
         pytest.param([pem(HOST), pem(SHA1_THIRD, THIRD, SECOND)], id="intermediate signed again with SHA-256"),
         pytest.param([pem(HOST, THIRD, SECOND, SHA1_ROOT)], id="DigiCert, USERTrust: a root that is signed with SHA-1"),
         pytest.param([pem(issue("host", None, names(NAME)), HOST), pem(THIRD, SECOND)], id="temporary one, same key"),
-        pytest.param([pem(host(names(NAME), CA, ends=999), HOST), pem(THIRD, SECOND)], id="authority's, same key"),
+        pytest.param([pem(host(names(NAME), CA, ends=999), HOST), pem(THIRD, SECOND)], id="CA's, same key"),
         pytest.param([pem(host(begins=-99, ends=-1), HOST), pem(THIRD, SECOND)], id="renewed with the same key"),
         pytest.param([pem(host(begins=1, ends=999), HOST), pem(THIRD, SECOND)], id="renewed for later"),
         pytest.param(
@@ -251,7 +251,9 @@ def test_every_form_gives_the_same_chain(judge, contents):
         pytest.param(
             [CROSS, EARLY_ROOT, SECOND, THIRD], [HOST, THIRD, SECOND], id="a root before a longer way to nowhere"
         ),
-        pytest.param([THIRD, LONGER_THIRD, SECOND], [HOST, LONGER_THIRD, SECOND], id="renewed: the one that lasts"),
+        pytest.param(
+            [THIRD, LONGER_THIRD, SECOND], [HOST, LONGER_THIRD, SECOND], id="renewed: the one that is valid longer"
+        ),
         pytest.param([THIRD], [HOST, THIRD], id="the client has what issued the intermediate"),
     ],
 )
@@ -263,7 +265,7 @@ def test_authority_key_identifier_is_no_more_than_a_hint(judge):
     assert judge(pem(MISLED_HOST), pem(STRANGER, THIRD)) == served(MISLED_HOST, THIRD)
 
 
-def test_authorities_that_vouch_for_each_other_end(judge):
+def test_cas_that_sign_each_other_make_no_endless_path(judge):
     leaf = host(issuer="left")
     assert judge(pem(leaf, *LOOP))["chain"] == pem(leaf).decode()  # below the self-signed one
     assert judge(pem(leaf, *LOOP[:2]))["chain"] == pem(leaf, *LOOP[:2]).decode()
@@ -274,13 +276,13 @@ def test_root_may_issue_without_an_intermediate(judge):
     assert judge(pem(leaf), pem(ROOT)) == served(leaf)
 
 
-def test_certificate_that_signs_itself_is_served(judge):
+def test_self_signed_certificate_is_served(judge):
     leaf = issue("host", None, names(NAME))
     assert judge(pem(leaf)) == served(leaf)
 
 
-def test_two_hundred_certificates_are_judged_in_moments(judge):
-    """Among them namesakes with one key and with many, which make a number of paths that nobody could count."""
+def test_two_hundred_certificates_are_checked_quickly(judge):
+    """Among them namesakes with one key and with many, which make more paths than could be tried."""
     same = [issue(name, above, CA) for name, above in (("third", "second"), ("second", "third")) for _ in range(80)]
     other = [issue("third", "second", CA, key=key_of(f"third {number}")) for number in range(40)]
     begin = time.process_time()
@@ -316,7 +318,7 @@ DSA = dsa.generate_private_key(2048)
         ([pfx(NoEncryption())], "openssl pkcs12"),
         ([pem(THIRD, STRANGER)], "is not the key of any certificate there: CN=third; CN=stranger."),
         ([pem(*[issue(f"ca {number}", "root", key=key_of("ca")) for number in range(12)])], "CN=ca 9 and 2 more."),
-        ([pem(HOST), pem(STRANGER)], "does not belong to what issued the certificate: CN=stranger."),
+        ([pem(HOST), pem(STRANGER)], "did not issue it: CN=stranger."),
         ([pem(HOST), pem(SECOND)], '"CN=host" was issued by "CN=third", whose certificate is missing'),
         ([pem(HOST), pem(OTHER_KEY_THIRD)], 'was issued by "CN=third", whose certificate is missing'),
         ([pem(host(begins=-9, ends=-1), THIRD)], "which is not now"),
@@ -369,10 +371,10 @@ def test_intermediate_with_a_short_key_is_refused(judge):
         ),
         ([pem(HOST, issue("third", "second", CA, ends=299))], '"CN=third" in its chain expires on'),
         ([pem(HOST, THIRD, SECOND, issue("root", None, CA, ends=9))], '"CN=root" in its chain expires on'),
-        ([pem(host(names(NAME), CA), THIRD)], "an authority's (CA:TRUE)"),
+        ([pem(host(names(NAME), CA), THIRD)], "a CA's (CA:TRUE)"),
     ],
 )
-def test_what_some_visitors_would_not_accept_is_said(judge, contents, words):
+def test_what_some_visitors_would_not_accept_is_reported(judge, contents, words):
     judged = judge(*contents)
     assert judged["faults"] == []
     assert len(judged["warnings"]) == 1, judged["warnings"]
@@ -380,7 +382,7 @@ def test_what_some_visitors_would_not_accept_is_said(judge, contents, words):
     assert all(one.not_valid_after_utc > NOW for one in x509.load_pem_x509_certificates(judged["chain"].encode()))
 
 
-def test_intermediate_that_ends_soon_is_said_though_it_outlives_the_certificate(judge):
+def test_intermediate_that_expires_soon_is_reported_although_it_expires_after_the_certificate(judge):
     said = judge(pem(host(ends=10), issue("third", "second", CA, ends=20)))["warnings"]
     assert [words in one for words, one in zip(["CN=host", "CN=third"], said, strict=True)] == [True, True]
     assert judge(pem(host(ends=10), issue("third", "second", CA, ends=20)), days=5)["warnings"] == []
@@ -391,7 +393,7 @@ def test_expired_certificates_are_not_sent(judge):
 
 
 @pytest.mark.parametrize("key", [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP521R1())])
-def test_key_that_few_browsers_know_is_said(judge, key):
+def test_key_that_few_browsers_know_is_reported(judge, key):
     judged = judge(pem(host(key=key), THIRD), key=pkcs8(key))
     assert (judged["faults"], len(judged["warnings"])) == ([], 1)
     assert "not all browsers know" in judged["warnings"][0]
@@ -421,26 +423,26 @@ def test_name_fits_as_browsers_see_it(judge, found, server, fits):
         assert judged["faults"] == []
     else:
         (fault,) = judged["faults"]
-        assert f'is made out to {", ".join("DNS:" + name for name in found)}, not to "{server}"' in fault
+        assert f'is issued for {", ".join("DNS:" + name for name in found)}, not for "{server}"' in fault
 
 
 def test_common_name_alone_does_not_count(judge):
     leaf = issue(NAME, "third", CA, key=key_of("host"))
     (fault,) = judge(pem(leaf, THIRD))["faults"]
-    assert "is made out to no host name, as the common name does not count" in fault
+    assert "is issued for no host name, as the common name does not count" in fault
 
 
-def test_alias_without_a_certificate_is_said(judge):
+def test_alias_without_a_certificate_is_reported(judge):
     leaf = host(names(NAME, "*.alias.example"))
     judged = judge(pem(leaf, THIRD), server=(NAME, "www.alias.example", "www.example.org"))
     assert judged["faults"] == []
     (warning,) = judged["warnings"]
-    assert 'not to "www.example.org"' in warning
+    assert 'not for "www.example.org"' in warning
 
 
-def test_several_faults_are_said_at_once(judge):
+def test_several_faults_are_reported_together(judge):
     judged = judge(pem(host(names("other.example.org"), ends=-1), THIRD))
-    assert [words in fault for words, fault in zip(["not now", "made out"], judged["faults"], strict=True)] == [
+    assert [words in fault for words, fault in zip(["not now", "issued for"], judged["faults"], strict=True)] == [
         True,
         True,
     ]
@@ -501,7 +503,7 @@ SECRET = BestAvailableEncryption(b"secret")
         (EC.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, PLAIN), "openssl pkey"),
     ],
 )
-def test_key_that_cannot_be_used_is_refused_with_words(judge, tmp_path, content, words):
+def test_key_that_cannot_be_used_is_refused_with_a_message(judge, tmp_path, content, words):
     (fault,) = judge(pem(HOST, THIRD), key=content)["faults"]
     assert words in fault
     with pytest.raises(AnsibleFilterError) as refused:
@@ -515,7 +517,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_openssl_verifies_what_is_sent(judge, tmp_path):
-    """OpenSSL is the judge: it knows the root alone, and takes the rest from the chain."""
+    """OpenSSL verifies it: it has only the root, and takes the others from the chain."""
     chain = judge(p7b(*ALL, STRANGER, ENDED_THIRD, CROSS, OLD_ROOT))["chain"]
     (tmp_path / "root.pem").write_bytes(pem(ROOT))
     (tmp_path / "chain.pem").write_text(chain)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What httpd and gunicorn are told about client certificates; visits to real ones are on the bench."""
+"""Settings of httpd and gunicorn for client certificates; requests to real servers are tested on the bench."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_responder_has_an_address_that_httpd_can_ask(address, accepted):
 
 @pytest.fixture
 def files(tmp_path) -> Path:
-    """Return a directory with what gunicorn is given, and a visitor's certificate."""
+    """Return a directory with gunicorn's files, and a visitor's certificate."""
     authority = trustme.CA()
     host, visitor = authority.issue_cert("localhost"), authority.issue_cert("grace@example.org")
     authority.cert_pem.write_to_path(tmp_path / "client-authorities.pem")
@@ -75,7 +75,7 @@ def gunicorn(files) -> SimpleNamespace:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_gunicorn_resumes_no_session(files, gunicorn, version):
-    """Not even while the connection is open that it began in."""
+    """Not even while its first connection is open."""
     visitor = ssl.create_default_context(cafile=files / "client-authorities.pem")
     visitor.load_cert_chain(files / "visitor.pem")
     visitor.minimum_version = visitor.maximum_version = version

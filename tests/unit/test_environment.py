@@ -51,9 +51,7 @@ def test_relative_python_path_begins_at_the_source(value, string):
 @pytest.mark.parametrize("server", SERVERS)
 def test_name_that_no_environment_can_have_is_refused(server, name):
     (sentence,) = environment_faults({"GOOD": "x", name: "secret"}, "flask_app_environment", server)
-    assert sentence.startswith(
-        f'flask_app_environment has "{name}", which is no name of an environment variable. Write'
-    )
+    assert sentence.startswith(f'flask_app_environment has "{name}", which is not a valid variable name. Write')
     assert "secret" not in sentence
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody set up in httpd is told from what the distribution and the collection did."""
+"""An administrator's configuration of httpd is distinguished from the distribution's and the collection's."""
 
 import hashlib
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def foreign(look, etc) -> Callable[[], list[str]]:
     return lambda: [str(Path(path).relative_to(etc)) for path in look()["foreign"]]
 
 
-def test_stock_httpd_is_nobodys(look):
+def test_default_httpd_has_no_foreign_files(look):
     found = look()
     assert [found[key] for key in ("foreign", "pages", "elsewhere", "rivals")] == [[]] * 4
     assert (found["listens"], found["served"], found["loaded"]) == ([80, 443], [80], ["alias"])
@@ -113,34 +113,34 @@ def test_host_without_httpd_has_nothing(look, etc):
     ],
     ids=["a file", "a link that leads nowhere", "a link", "of a module", "a setting", "what includes a file of ours"],
 )
-def test_what_was_added_is_somebodys(foreign, etc, change):
+def test_what_was_added_is_foreign(foreign, etc, change):
     change(etc)
     assert [Path(path).name for path in foreign()] == ["hand.conf"]
 
 
 @pytest.mark.parametrize("name", ["ports.conf", "mods-available/alias.load", "sites-available/000-default.conf"])
-def test_stock_file_that_was_edited_is_somebodys(foreign, etc, name):
+def test_default_file_that_was_edited_is_foreign(foreign, etc, name):
     with (etc / name).open("a") as stream:
         stream.write("# edited\n")
     assert foreign() == [name.replace("available", "enabled")]
 
 
-def test_what_the_collection_wrote_is_not_somebodys(foreign, etc):
+def test_what_the_collection_wrote_is_not_foreign(foreign, etc):
     write(etc / "sites-enabled/flask_sso-other.conf", "<VirtualHost *:443>\n</VirtualHost>\n")
     write(etc / "ports.conf", "# Not used: whatever\n")
     assert foreign() == []
 
 
 @pytest.mark.parametrize("name", ["index.html", "wiki.html", "wiki/index.html"])
-def test_pages_of_the_stock_site_are_somebodys(look, etc, name):
-    """Until the stock site is taken out."""
+def test_pages_of_the_default_site_are_foreign(look, etc, name):
+    """Until the default site is removed."""
     write(etc.parent / "html" / name, "wiki")
     assert look()["pages"] == [str(etc.parent / "html" / name.split("/")[0])]
     (etc / "sites-enabled/000-default.conf").unlink()
     assert look()["pages"] == []
 
 
-def test_pages_of_the_server_itself_are_somebodys_until_a_site_of_ours_is_there(look, etc):
+def test_pages_of_the_main_server_are_foreign_until_a_site_of_the_collection_is_there(look, etc):
     (etc / "sites-enabled/000-default.conf").unlink()
     write(etc.parent / "html/wiki.html", "wiki")
     write(etc / "conf-enabled/main.conf", f'DocumentRoot "{etc.parent}/html"\n')
@@ -149,7 +149,7 @@ def test_pages_of_the_server_itself_are_somebodys_until_a_site_of_ours_is_there(
     assert look()["pages"] == []
 
 
-def test_virtual_host_in_a_file_that_cannot_be_taken_out_is_told(look, etc):
+def test_virtual_host_in_a_file_that_cannot_be_removed_is_reported(look, etc):
     """One that an enabled file includes goes with that file."""
     write(etc / "apache2.conf", STOCK["apache2.conf"] + "Include more.conf\n")
     write(etc / "more.conf", "<VirtualHost *:80>\n</VirtualHost>\n")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A library that is missing or too old is named, with the command that mends it."""
+"""A library that is missing or too old is named, with the command that installs it."""
 
 import importlib.metadata
 import subprocess
@@ -41,7 +41,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return found
 
 
-def test_what_is_new_enough_is_no_fault(installed: dict[str, str]):
+def test_new_enough_libraries_are_no_fault(installed: dict[str, str]):
     installed |= {"lxml": "5.10", "signxml": "5.1.0"}
     assert libraries.library_faults(lxml="5.2.1", signxml="5.1") == ""
 
@@ -62,14 +62,14 @@ def test_metadata_is_not_judged_with_a_library_that_is_too_old(installed: dict[s
 
 
 @pytest.mark.parametrize("judge", [authority_faults, certificate_chain, private_key])
-def test_a_filter_says_that_cryptography_is_too_old(installed: dict[str, str], judge):
+def test_a_filter_reports_that_cryptography_is_too_old(installed: dict[str, str], judge):
     installed["cryptography"] = "38.0.4"
     with pytest.raises(AnsibleFilterError, match=r"cryptography is 38\.0\.4, and .* or later is needed"):
         judge("file")
 
 
 @pytest.mark.parametrize("name", ["authority_faults", "certificate_chain", "private_key"])
-def test_a_filter_is_found_without_cryptography_so_that_it_can_say_so(name: str):
+def test_a_filter_is_found_without_cryptography_so_that_it_can_report_it(name: str):
     command = [sys.executable, "-c", WITHOUT.format(name=name)]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert said.stdout.split() == [name]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's own site is asked under its name, and without the proxies of the environment."""
+"""A host's own site is requested by its name, and without the proxies of the environment."""
 
 import json
 import ssl
@@ -25,7 +25,7 @@ NAME = "app.example.org"
 
 
 class Page(BaseHTTPRequestHandler):
-    """Answers with what it was asked for."""
+    """Answers with the request."""
 
     def do_GET(self) -> None:
         """Answer; three paths have a status of their own."""
@@ -35,12 +35,12 @@ class Page(BaseHTTPRequestHandler):
         self.wfile.write(f"{self.server.sni} {self.headers['Host']} {self.path}".encode())
 
     def log_message(self, *_arguments) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory) -> ssl.SSLContext:
-    """The server's side of TLS, with a certificate that nobody trusts."""
+    """The server's side of TLS, with an untrusted certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     now = datetime.now(UTC)
@@ -92,7 +92,7 @@ def test_the_site_is_asked_by_its_name(ask, address):
 
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("/missing", 404), ("/broken", 503), ("/away", 302)])
 def test_every_answer_is_an_answer(ask, address, path, status):
-    """Whoever asks judges it, and no redirection is followed."""
+    """The caller decides about it, and no redirection is followed."""
     assert ask(url=address + path)["status"] == status
 
 
@@ -105,7 +105,7 @@ def test_every_answer_is_an_answer(ask, address, path, status):
         ("https://app.example.org:nine/", "nine"),
     ],
 )
-def test_what_is_in_the_way_is_said(ask, url, reason):
+def test_reason_for_no_response_is_reported(ask, url, reason):
     result = ask(url=url)
     assert result["failed"]
     assert reason in result["msg"]

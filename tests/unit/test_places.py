@@ -25,7 +25,7 @@ def test_artifacts_are_beside_the_inventory():
     assert artifact(inventory_dir="/site") == ["/site/artifacts/web", "/site/artifacts/private_ca/crl.pem"]
 
 
-def test_artifacts_are_where_a_variable_says():
+def test_artifacts_are_in_the_directory_of_the_variable():
     named = trust_as_template("{{ base }}/kept")
     found = artifact(inventory_dir="/site", flask_sso_artifacts=named, base="/var")
     assert found == ["/var/kept/web", "/var/kept/private_ca/crl.pem"]

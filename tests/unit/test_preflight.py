@@ -88,7 +88,7 @@ def test_list_of_faults_is_a_line_for_each_and_none_comes_twice(preflight):
         ("{{ 1 / 0 }}", "division by zero"),
     ],
 )
-def test_condition_that_cannot_be_evaluated_is_a_fault_that_says_why(preflight, gain, reason):
+def test_condition_that_cannot_be_evaluated_is_a_fault_with_the_reason(preflight, gain, reason):
     [fault] = said(preflight(PAIRED, volume="x", gain=gain))
     assert fault.startswith("gain or volume cannot be checked: ")
     assert reason in fault
@@ -128,7 +128,7 @@ def test_checks_are_evaluated_one_by_one_and_messages_only_for_faults(preflight)
 
 
 def test_value_of_a_variable_is_no_template(preflight):
-    """What a user wrote for a text is a text, and what a host answered as well."""
+    """A text of a user is never a template, nor is the answer of a host."""
     check = {"that": "{{ found.text == '' }}", "otherwise": "{{ found.text }}"}
     result = preflight(check, found="{{ '{' ~ '{ volume }' ~ '}' and {'text': '{' ~ '{ volume }' ~ '}'} }}", volume=1)
     assert said(result) == ["{{ volume }}"]
@@ -170,7 +170,7 @@ def test_skipped_preflight_has_no_faults(preflight):
 
 
 def test_values_that_no_role_can_have_are_one_message(preflight):
-    """What is not set has its default; what needs a role that is not loaded yet is not judged."""
+    """What is not set has its default; what needs a role that is not loaded yet is not checked."""
     result = preflight(
         options={"roles": ["apache_ssl", "uwsgi_proxy"]},
         apache_ssl_certificate_source="heaven",
@@ -188,7 +188,7 @@ def test_values_that_no_role_can_have_are_one_message(preflight):
 
 
 @pytest.mark.parametrize("checks", ["nothing", {"that": "{{ true }}"}, {"that": "", "otherwise": "", "when": ""}])
-def test_mistake_in_a_role_is_told_from_one_of_its_user(preflight, checks):
+def test_mistake_in_a_role_is_distinguished_from_one_of_its_user(preflight, checks):
     with pytest.raises(AnsibleActionFail, match='"that" and "otherwise"'):
         preflight(checks)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private authority gives people and hosts certificates that strict software accepts, and revokes them."""
+"""The private CA issues certificates to people and hosts that strict software accepts, and revokes them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PLAY = """\
 
 
 class Authority:
-    """An authority in a directory of its own."""
+    """A CA in its own directory."""
 
     def __init__(self, directory: Path, **variables) -> None:
         self.directory = directory
@@ -54,7 +54,7 @@ class Authority:
         (directory / "hosts.ini").write_text("localhost ansible_connection=local\n")
 
     def run(self, entry_point: str, *options: str, **variables) -> str:
-        """Run an entry point of the role; return what Ansible said, with the return code as its last word."""
+        """Run an entry point of the role; return Ansible's output, with the return code as its last word."""
         settings = json.dumps(self.variables | {"entry_point": entry_point} | variables)
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.ini", "play.yml", "-e", settings, *options],
@@ -71,19 +71,19 @@ class Authority:
         return self.run("people", private_ca_people=people)
 
     def certificate(self, person: dict) -> x509.Certificate:
-        """Return what a person holds."""
+        """Return a person's certificate."""
         return x509.load_pem_x509_certificate((self.files / "people" / person["id"] / "certificate.pem").read_bytes())
 
     def revoked(self) -> list[int]:
-        """Return the serial numbers on the list."""
+        """Return the serial numbers on the CRL."""
         return [entry.serial_number for entry in x509.load_pem_x509_crl((self.files / "crl.pem").read_bytes())]
 
     def verifies(self, person: dict) -> str:
-        """Return what OpenSSL says about a person's certificate, as strictly as it can."""
+        """Return OpenSSL's verification of a person's certificate, as strict as it can be."""
         return self.verify(f"people/{person['id']}/certificate.pem", "sslclient")
 
     def verify(self, certificate: str, purpose: str, *options: str) -> str:
-        """Return what OpenSSL says about a certificate of whose chain it trusts the root alone."""
+        """Return OpenSSL's verification of a certificate if it only trusts the root."""
         command = f"openssl verify -x509_strict -purpose {purpose} -crl_check_all -CAfile ca.pem -CRLfile crl.pem"
         done = subprocess.run(
             [*command.split(), "-untrusted", "authorities.pem", *options, certificate],
@@ -97,7 +97,7 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> Authority:
-    """An authority that has given Grace a certificate."""
+    """A CA that has issued a certificate to Grace."""
     made = Authority(tmp_path_factory.mktemp("authority"))
     said = made.run("people", "--check", private_ca_people=[GRACE])
     assert said.endswith(" 0"), said
@@ -155,7 +155,7 @@ def test_passphrase_comes_from_the_vault(authority):
 
 
 def test_revoked_certificate_is_refused_and_replaced(authority):
-    """Grace loses her computer: the old certificate is worthless, and the next run gives her another key."""
+    """Grace loses her computer: the old certificate is refused, and the next run issues another one for a new key."""
     lost = authority.certificate(GRACE)
     shutil.rmtree(authority.files / "people/ghopper/issued")  # as if it were older than the record
     said = authority.run("revoke", private_ca_revoke=["ghopper"])
@@ -169,8 +169,8 @@ def test_revoked_certificate_is_refused_and_replaced(authority):
     assert "changed=0" in authority.have(GRACE)
 
 
-def test_lost_list_is_made_anew_with_everything_that_was_on_it(authority):
-    """List and record stand in for one another; without either, nobody is silently let in again."""
+def test_lost_crl_is_recreated_with_all_serial_numbers(authority):
+    """CRL and record replace each other; without either, no revoked certificate is silently accepted again."""
     crl, record = authority.files / "crl.pem", authority.files / "revoked.txt"
     before = authority.revoked(), record.read_text()
     assert before[0] == [int(before[1], 16)]
@@ -183,7 +183,7 @@ def test_lost_list_is_made_anew_with_everything_that_was_on_it(authority):
     record.unlink()
     said = " ".join(authority.run("crl").split())
     (authority.directory / "backup").rename(crl)
-    assert "Put one of them back from a backup" in said
+    assert "Restore one of them from a backup" in said
     assert authority.run("crl").endswith(" 0")
     assert (authority.revoked(), record.read_text()) == before
 
@@ -229,7 +229,7 @@ def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
         (["../people/ghopper"], "the id of somebody who has one"),
     ],
 )
-def test_whoever_has_no_certificate_cannot_lose_it(authority, named, words):
+def test_person_without_a_certificate_cannot_be_revoked(authority, named, words):
     [fault] = revocation(named, str(authority.files / "people"))["faults"]
     assert words in fault
 
@@ -295,7 +295,7 @@ def test_certificate_near_its_end_is_renewed_with_its_key(authority):
     assert after.public_key() == before.public_key()
 
 
-def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
+def test_crl_is_renewed_in_time(authority):
     def number() -> tuple:
         crl = x509.load_pem_x509_crl((authority.files / "crl.pem").read_bytes())
         return crl.next_update_utc, [(entry.serial_number, entry.revocation_date_utc) for entry in crl]
@@ -309,21 +309,21 @@ def test_list_of_revoked_certificates_gets_a_new_term_in_time(authority):
 
 
 def test_second_run_changes_nothing_and_the_authority_keeps_its_name(authority):
-    """Another name on the list or in a certificate would lock everybody out."""
+    """With another name in the CRL or in a certificate, servers would refuse all certificates."""
     said = authority.run("people", private_ca_people=[GRACE], private_ca_common_name="Another name")
     assert "changed=0" in said
     assert authority.verifies(GRACE).endswith("OK\n")
 
 
-def test_authority_does_not_sign_what_outlasts_it(authority):
+def test_ca_signs_nothing_that_is_valid_longer(authority):
     said = " ".join(authority.run("people", private_ca_days=4000, private_ca_certificate_days=3660).split())
-    assert "runs out before what it is about to sign" in said
+    assert "expires before what it is about to sign" in said
     assert "Write fewer days" in said
 
 
 @pytest.fixture(scope="module")
 def tiers(tmp_path_factory) -> Authority:
-    """An authority with an intermediate that has given Grace a certificate, and a wildcard certificate to a host."""
+    """A CA with an intermediate that has issued a certificate to Grace, and a wildcard certificate to a host."""
     directory = tmp_path_factory.mktemp("tiers")
     host = {"private_ca_names": NAMES, "private_ca_key_path": str(directory / "host/key.pem")}
     made = Authority(directory, private_ca_intermediate=True, private_ca_people=[GRACE], **host)
@@ -390,7 +390,7 @@ def test_directory_of_a_hosts_key_is_closed_if_it_is_made(tiers, tmp_path):
 
 
 def test_interrupted_host_gets_a_certificate_for_the_key_that_it_has(tiers):
-    """An earlier run had made the key anew, and not yet the certificate."""
+    """An earlier run had created a new key, but not yet the certificate."""
     key, chain = tiers.directory / "host/key.pem", tiers.directory / "chain.pem"
     shutil.copy(tiers.files / "people/ghopper/key.pem", key)
     assert tiers.run("host_certificate").endswith(" 0")
@@ -399,8 +399,8 @@ def test_interrupted_host_gets_a_certificate_for_the_key_that_it_has(tiers):
 
 
 @pytest.mark.parametrize("visitor", ["shows the whole chain", "shows one certificate"])
-def test_strict_server_and_client_believe_each_other(tiers, tmp_path, visitor):
-    """The client trusts the root alone; the server, too, where visitors show what it needs."""
+def test_strict_server_and_client_accept_each_other(tiers, tmp_path, visitor):
+    """The client trusts only the root; the server, too, if visitors send the intermediate."""
     whole = visitor == "shows the whole chain"
     person = tiers.files / "people/ghopper"
     shown = tmp_path / "shown.pem"
@@ -430,13 +430,13 @@ def test_second_run_needs_no_root_key_and_changes_nothing(tiers):
         assert "changed=0" in tiers.run("people")
         assert "changed=0" in tiers.run("host_certificate")
         said = " ".join(tiers.run("main", **LONGER_TERMS).split())
-        assert "the root's key, which has to sign it, is not there" in said
+        assert "the root's key, which has to sign it, is missing" in said
     finally:
         (tiers.directory / "safe").rename(tiers.files / "ca.key")
 
 
-def test_interrupted_run_is_taken_up_with_the_keys_that_are_there(tiers):
-    """It had made the intermediate's key and Grace's, and not yet their certificates."""
+def test_interrupted_run_is_completed_with_the_existing_keys(tiers):
+    """It had created the intermediate's key and Grace's, but not yet their certificates."""
     keys = [tiers.files / name for name in ("intermediate.key", "people/ghopper/key.pem")]
     before = [key.read_bytes() for key in keys]
     for name in ("intermediate.pem", "ca-crl.pem", "intermediate-crl.pem", "crl.pem", "people/ghopper/certificate.pem"):
@@ -446,8 +446,8 @@ def test_interrupted_run_is_taken_up_with_the_keys_that_are_there(tiers):
     assert tiers.verifies(GRACE).endswith("OK\n")
 
 
-def test_intermediate_is_renewed_with_its_key_before_it_runs_out(tiers):
-    """What it signed before holds under the new certificate, whatever kind of key and name are asked for by now."""
+def test_intermediate_is_renewed_with_its_key_before_it_expires(tiers):
+    """Certificates that it signed stay valid, even if another type of key or another name is set by now."""
     held, path = tiers.certificate(GRACE), tiers.files / "intermediate.pem"
     before = x509.load_pem_x509_certificate(path.read_bytes())
     wanted = {"private_ca_key_type": "RSA", "private_ca_common_name": "Another name"}
@@ -459,8 +459,8 @@ def test_intermediate_is_renewed_with_its_key_before_it_runs_out(tiers):
     assert tiers.verifies(GRACE).endswith("OK\n")
 
 
-def test_intermediate_takes_back_what_it_signed(tiers):
-    """Without its list, too: that is made anew."""
+def test_intermediate_revokes_what_it_signed(tiers):
+    """Without its CRL, too: that is re-created."""
     assert tiers.run("revoke", private_ca_revoke=["ghopper"]).endswith(" 0")
     assert "certificate revoked" in tiers.verifies(GRACE)
     for name in ("intermediate-crl.pem", "crl.pem"):
@@ -471,10 +471,13 @@ def test_intermediate_takes_back_what_it_signed(tiers):
 
 @pytest.mark.parametrize(
     ("fixture", "wanted", "words"),
-    [("authority", True, "was made to sign no other authority"), ("tiers", False, "has an intermediate authority")],
+    [
+        ("authority", True, "was created without permission to sign another CA"),
+        ("tiers", False, "has an intermediate CA"),
+    ],
 )
-def test_authority_stays_what_it_is(request, fixture, wanted, words):
-    """Nothing has changed when a run refuses to give it an intermediate, or to do without."""
+def test_type_of_a_ca_cannot_be_changed(request, fixture, wanted, words):
+    """A run that refuses to add or remove an intermediate changes nothing."""
     made = request.getfixturevalue(fixture)
     before = {path: path.read_bytes() for path in made.files.rglob("*") if path.is_file()}
     said = " ".join(made.run("people", private_ca_people=[GRACE], private_ca_intermediate=wanted).split())
@@ -490,9 +493,12 @@ def test_authority_stays_what_it_is(request, fixture, wanted, words):
             {"private_ca_intermediate": "yes", "private_ca_crl_days": 0, "private_ca_certificate_days": "397"},
             ["Write true or false, without quotes", "private_ca_crl_days is 0", "at least 1, without quotes"],
         ),
-        ({"private_ca_intermediate": True, "private_ca_intermediate_days": 397}, ["has to outlast what it signs"]),
-        ({"private_ca_intermediate": True, "private_ca_days": 1000}, ["and the root the intermediate"]),
-        ({"private_ca_days": 397}, ["has to outlast what it signs"]),
+        (
+            {"private_ca_intermediate": True, "private_ca_intermediate_days": 397},
+            ["has to be valid longer than what it signs"],
+        ),
+        ({"private_ca_intermediate": True, "private_ca_days": 1000}, ["and the root longer than the intermediate"]),
+        ({"private_ca_days": 397}, ["has to be valid longer than what it signs"]),
     ],
 )
 def test_impossible_terms_are_refused(tmp_path, variables, words):

@@ -32,7 +32,7 @@ def test_a_default_of_several_lines_stays_in_its_row():
     assert row == r"| `role_name` | str | `{{ 'a' if b else 'c' \| d }}` | A name. |"
 
 
-def test_the_default_is_that_of_the_defaults_where_the_specification_says_it_in_words():
+def test_the_default_is_that_of_the_defaults_if_the_specification_describes_it():
     spec = {"main": entry(role_size={"type": "int", "description": "By default that of x."})}
     assert "| `role_size` | int | `{{ x }}` |" in role_docs.reference(spec, {"role_size": "{{ x }}"})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from staged_service import Service, tree
 
 
-def test_what_is_staged_for_any_service_is_rolled_back_when_a_playbook_says_so(service, systemctl):
+def test_files_staged_for_all_services_are_rolled_back_by_the_module(service, systemctl):
     (service.etc / "systemd/system").mkdir(parents=True)
     before = tree(service.etc)
     service.stage({"path": "systemd/system/web.service", "content": "new\n"})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata is accepted, or refused in plain words; whatever a document holds, nothing else happens."""
+"""Metadata is accepted, or refused with a clear message; whatever a document contains, nothing else happens."""
 
 import base64
 import codecs
@@ -161,7 +161,7 @@ def test_metadata_of_the_identity_provider_is_accepted(document):
         (entity() + " " * 100_000, "more than the 100000 bytes that are read"),
     ],
 )
-def test_anything_else_is_refused_in_plain_words(document, words):
+def test_anything_else_is_refused_with_a_clear_message(document, words):
     with pytest.raises(saml_metadata.MetadataError) as refusal:
         examine(document)
     assert words in str(refusal.value)
@@ -236,7 +236,7 @@ def keyed(*key_infos: str, use: str = ' use="signing"') -> str:
 def test_document_from_anywhere_is_refused_with_the_key_to_compare():
     with pytest.raises(saml_metadata.MetadataError) as refusal:
         examine(keyed(SIGNER.key_info), trusted_source=False)
-    assert "not tied to anything that you trust" in str(refusal.value)
+    assert "not verified against anything that you trust" in str(refusal.value)
     assert SIGNER.fingerprint in str(refusal.value)
 
 
@@ -338,7 +338,7 @@ def test_pinned_document_is_accepted_and_every_other_refused():
         examine(entity() + " ", trusted_source=False, sha256=sha256(entity().encode()).hexdigest())
 
 
-@pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["in force", "expired"])
+@pytest.mark.parametrize("signer", [SIGNER, new_signer(days=-1)], ids=["valid", "expired"])
 def test_document_signed_by_the_pinned_key_is_accepted(signer):
     examine(signer.sign(keyed(SIGNER.key_info)), trusted_source=False, signing_certificate=signer.pem)
 
@@ -411,12 +411,12 @@ def test_pinned_certificate_that_is_none_is_named(certificate):
 @pytest.mark.parametrize(
     ("valid_until", "words"),
     [
-        ("", "does not say until when it is valid"),
+        ("", "has no expiry date"),
         ("2026-02-01T00:00:00Z", "is valid until 2026-02-01 00:00 UTC, longer than 28 days"),
         ("2025-12-31T00:00:00Z", "was valid until 2025-12-31 00:00 UTC"),
     ],
 )
-def test_document_without_a_near_end_is_refused_where_one_is_wanted(valid_until, words):
+def test_document_without_an_early_expiry_is_refused_if_one_is_required(valid_until, words):
     examine(federation(entity(), valid_until="2026-01-29T00:00:00Z"), max_validity_days=28)
     with pytest.raises(saml_metadata.MetadataError) as refusal:
         examine(federation(entity(), valid_until=valid_until), max_validity_days=28)
@@ -455,7 +455,7 @@ def test_what_identity_providers_write_is_accepted(run_module, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [*metadata_corpus.REFUSED, *metadata_corpus.USELESS])
-def test_what_shibd_refuses_or_cannot_use_is_refused_in_plain_words(name):
+def test_what_shibd_refuses_or_cannot_use_is_refused_with_a_clear_message(name):
     document, words = (metadata_corpus.REFUSED | metadata_corpus.USELESS)[name]
     with pytest.raises(saml_metadata.MetadataError) as refusal:
         saml_metadata.examine(

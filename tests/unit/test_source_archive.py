@@ -98,7 +98,7 @@ def test_pattern_means_whole_names_and_paths_from_the_source_on(run_module, sour
     assert run_module(source_archive, path=str(source), exclude=[pattern])["excluded"] == []
 
 
-def test_what_is_left_out_is_said_by_its_topmost_path(run_module, source):
+def test_what_is_left_out_is_reported_by_its_topmost_path(run_module, source):
     for path in (".env", "pages/.env.production", "env/pyvenv.cfg", "env/lib/app.py", "pages/__pycache__/app.pyc"):
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         (source / path).touch()
@@ -290,7 +290,7 @@ def test_file_that_changes_while_it_is_read_is_refused(run_module, source, monke
     assert f"{path} changed while it was read. Run again" in result["msg"]
 
 
-def test_source_that_changed_since_it_was_looked_at_is_refused(run_module, source, checksum):
+def test_source_that_changed_since_the_check_is_refused(run_module, source, checksum):
     before = checksum()
     assert "failed" not in run_module(source_archive, path=str(source), sha256=before)
     (source / "app.py").write_text("application = 1\n")
@@ -381,7 +381,7 @@ def test_requirements_from_an_index_depend_on_their_own_files_alone(source, requ
     ],
 )
 def test_requirements_from_the_source_depend_on_all_of_it(source, requirements_checksum, text):
-    """Also where pip will say that a file is missing."""
+    """Also if pip will report that a file is missing."""
     (source / "pages/more.txt").write_text("-e .\n")
     found, whole = requirements_checksum(text)
     assert found == whole

@@ -16,7 +16,7 @@ from staged_service import ACCEPT, OWNER, REFUSE, Service, tree
 
 
 def test_a_kept_file_is_written_once_and_changes_only_its_mode(service, systemctl):
-    """A secret that a host makes for itself stays what it was first."""
+    """A secret that is generated on the host stays the same."""
     secret = {"path": "key", "keep": True, "mode": "0600"}
     assert service.stage(secret | {"secret": "first"})["changed"]
     service.activate()
@@ -40,7 +40,7 @@ def test_files_directories_and_links_are_made_in_any_order(service):
     }
 
 
-def test_wrong_mode_alone_is_put_right(service):
+def test_wrong_mode_alone_is_corrected(service):
     (service.etc / "a.conf").write_text("a\n")
     (service.etc / "a.conf").chmod(0o666)
     assert service.stage({"path": "a.conf", "content": "a\n"})["changed"]
@@ -55,7 +55,7 @@ def test_unknown_owner_is_refused_before_anything_is_written(service):
     assert tree(service.etc) == {}
 
 
-def test_check_mode_says_what_would_change_and_writes_nothing(service):
+def test_check_mode_reports_what_would_change_and_writes_nothing(service):
     result = service.stage({"path": "a.conf", "content": "a\n"}, checks=REFUSE, check_mode=True)
     assert result["changed"]
     assert result["diff"][0]["after"] == "a\n"
@@ -84,7 +84,7 @@ def test_failed_check_names_its_command_its_words_and_the_remedy(service):
     result = service.stage({"path": "a.conf", "content": "a\n"}, checks=[*ACCEPT, *REFUSE])
     assert result["failed"]
     assert "every file is as it was" in result["msg"]
-    assert result["msg"].endswith("` says:\nline 7 is wrong\nMend line 7.")
+    assert result["msg"].endswith("` reports:\nline 7 is wrong\nFix line 7.")
     assert not service.journal.exists()
 
 
@@ -138,13 +138,13 @@ def test_failed_check_leaves_every_file_as_it_was(run_module, before, wanted):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a link away")
 def test_link_of_another_account_is_not_followed(service):
-    """Or root would give away what it leads to."""
+    """Or root would change the owner of its target."""
     (service.etc / "elsewhere").mkdir()
     (service.etc / "public").symlink_to("elsewhere")
     os.lchown(service.etc / "public", 65534, 65534)
     before = (service.etc / "elsewhere").stat()
     result = service.stage({"path": "public", "state": "directory", "mode": "0700"})
-    assert "is a link that another account made" in result["msg"]
+    assert "is a link that another account has created" in result["msg"]
     assert (service.etc / "elsewhere").stat().st_mode == before.st_mode
 
 
@@ -169,7 +169,7 @@ def test_removal_that_was_interrupted_counts_as_changed(service):
 
 
 def test_failed_check_rolls_back_what_other_tasks_staged_before(service, systemctl):
-    """The run ends here, so nobody would activate it, until some day a service happens to start anew."""
+    """The run ends here, so it would stay inactive until some later restart of a service."""
     service.stage({"path": "a.conf", "content": "a\n"})
     service.stage({"path": "other.conf"}, name="other")
     assert service.stage({"path": "b.conf"}, checks=REFUSE)["failed"]
@@ -179,7 +179,7 @@ def test_failed_check_rolls_back_what_other_tasks_staged_before(service, systemc
 
 
 def test_failed_check_leaves_what_another_site_has_staged(service):
-    """Its run was interrupted, and it may be what is wrong: the message says so."""
+    """Its run was interrupted, and it may be the cause: the message names it."""
     service.stage({"path": "a.conf", "content": "a\n"}, site="a")
     before = tree(service.etc)
     result = service.stage({"path": "b.conf"}, site="b", checks=REFUSE)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users log in through SimpleSAMLphp; an answer that is not for them now is refused; the last tests change the site."""
+"""Users log in through SimpleSAMLphp; a response to another login is refused; the last tests change the site."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ deploy = partial(run_playbook, "molecule/app_saml/converge.yml")
 
 @pytest.fixture(scope="module")
 def idp() -> IdentityProvider:
-    """Return somebody who has the key of the bench's identity provider, and says anything with it."""
+    """Return an attacker who has the key of the bench's identity provider, and can sign any response."""
     container = bench_client.containers()[bench_client.IDP_HOST]
     key = container.exec_run(f"cat /etc/identity-provider/{bench_client.IDP_HOST}.key").output
     entity_id = f"{bench_client.SITE}/Shibboleth.sso"
@@ -49,7 +49,7 @@ def ask(visitor: httpx.Client, target: str = "/profile") -> Message:
 
 
 def answer(visitor: httpx.Client, request: Message, response: lxml.etree._Element | bytes) -> httpx.Response:
-    """Post an answer as a browser would."""
+    """Post a response as a browser would."""
     text = response if isinstance(response, bytes) else lxml.etree.tostring(response)
     form = {"SAMLResponse": base64.b64encode(text).decode(), "RelayState": request.relay_state}
     return visitor.post(CONSUMER, data=form, follow_redirects=False)
@@ -108,7 +108,7 @@ def test_user_logs_in_and_out_in_a_browser() -> None:
     ("user", "name", "groups"),
     [("mcurie", "Maria Skłodowska-Curie", 1), ("jbell", "Jocelyn Bell Burnell", 600), ("enoether", "Emmy Noether", 0)],
 )
-def test_application_shows_what_the_identity_provider_says(
+def test_application_shows_the_attributes_of_the_identity_provider(
     visitor: httpx.Client, user: str, name: str, groups: int
 ) -> None:
     """The same identity as with shibd, whatever is in it."""
@@ -138,7 +138,7 @@ def test_log_out_here_ends_the_session_everywhere(visitor: httpx.Client) -> None
 
 
 def test_log_out_at_the_identity_provider_ends_the_session_here(visitor: httpx.Client) -> None:
-    """The site believes its signed message."""
+    """The site accepts its signed message."""
     bench_client.saml_login(visitor, "/login", "ghopper")
     home = f"https://{bench_client.IDP_HOST}"
     visitor.get(f"{home}/simplesamlphp/saml2/idp/SingleLogoutService.php", params={"ReturnTo": f"{home}/"})
@@ -149,7 +149,7 @@ def test_log_out_at_the_identity_provider_ends_the_session_here(visitor: httpx.C
 
 
 def test_answer_of_the_key_that_is_used_below_is_accepted(visitor: httpx.Client, idp: IdentityProvider) -> None:
-    """So that the refusals below are for what they say."""
+    """So that the refusals below have the tested reason."""
     request = ask(visitor)
     reply = answer(visitor, request, idp.signed(request.id))
     assert (reply.status_code, reply.headers["Location"]) == (303, "/profile")
@@ -178,7 +178,7 @@ def test_answer_that_is_not_for_this_request_is_refused(
 
 
 def test_unsigned_answer_is_refused(web: Host, visitor: httpx.Client, idp: IdentityProvider) -> None:
-    """Whatever it says."""
+    """Whatever its content."""
     request = ask(visitor)
     assert "not signed" in refused(web, visitor, lambda: answer(visitor, request, idp.response(request.id)))
 
@@ -193,7 +193,7 @@ def test_wrapped_signature_is_refused(web: Host, visitor: httpx.Client, idp: Ide
 
 
 def test_file_that_a_message_names_is_not_opened(web: Host, visitor: httpx.Client, idp: IdentityProvider) -> None:
-    """Nobody has to be known to send one, and this file has no end."""
+    """Anyone can send one without a login, and this file has no end."""
     request = ask(visitor)
     signed = idp.signed(request.id)
     info = lxml.etree.SubElement(signed.find(".//{*}Signature"), "{http://www.w3.org/2000/09/xmldsig#}KeyInfo")
@@ -204,7 +204,7 @@ def test_file_that_a_message_names_is_not_opened(web: Host, visitor: httpx.Clien
 
 
 def test_comment_cuts_no_name_off(visitor: httpx.Client, idp: IdentityProvider) -> None:
-    """The signature does not cover comments, so whoever is called ghopper.evil can have one put in."""
+    """The signature does not cover comments, so a user named ghopper.evil could have one inserted."""
     request = ask(visitor)
     signed = lxml.etree.tostring(idp.signed(request.id, attributes={"upn": ["ghopper.evil"]}))
     assert answer(visitor, request, signed.replace(b"ghopper.evil", b"ghopper<!---->.evil")).status_code == 303
@@ -212,7 +212,7 @@ def test_comment_cuts_no_name_off(visitor: httpx.Client, idp: IdentityProvider) 
 
 
 def test_answer_counts_once_in_all_processes(web: Host, visitor: httpx.Client, idp: IdentityProvider) -> None:
-    """Forty at the same time, then again one by one: the first gets in, in whichever process it was."""
+    """Forty at the same time, then again one by one: only the first is accepted, in any process."""
     request = ask(visitor)
     signed = idp.signed(request.id)
 
@@ -228,7 +228,7 @@ def test_answer_counts_once_in_all_processes(web: Host, visitor: httpx.Client, i
 
 @pytest.mark.parametrize("target", ["https://other.example/", "//other.example/", "/\\other.example/"])
 def test_no_relay_state_leads_to_another_site(visitor: httpx.Client, idp: IdentityProvider, target: str) -> None:
-    """Neither one that the link asks for, nor one that is put in later."""
+    """Neither one in the link, nor one that is inserted later."""
     request = ask(visitor, target)
     assert answer(visitor, request, idp.signed(request.id)).headers["Location"] == "/"
     with bench_client.client() as other:
@@ -286,7 +286,7 @@ def release(tmp_path: Path) -> Callable[..., dict]:
 
 
 def test_libraries_that_disagree_never_become_current(web: Host, visitor: httpx.Client, release) -> None:
-    """An lxml with another libxml2 than xmlsec's: the run says which, and the release before it serves on."""
+    """An lxml with another libxml2 than xmlsec's: the run reports it, and the previous release keeps running."""
     current = web.file("/srv/flask_app/current").linked_to
     bench_client.saml_login(visitor, "/login", "ghopper")
     pinned = re.search("lxml==.*", (bench_client.PROJECT / "app/requirements-saml.txt").read_text())[0]
@@ -295,7 +295,7 @@ def test_libraries_that_disagree_never_become_current(web: Host, visitor: httpx.
     assert "lxml 5.4.0" in said
     assert "lxml runs with libxml2 2 13" in said
     assert "library version mismatch" in said
-    assert "The release before it keeps running" in said
+    assert "The previous release keeps running" in said
     assert web.file("/srv/flask_app/current").linked_to == current
     assert visitor.get("/api/me").json()["identifier"] == "ghopper"
 
@@ -324,10 +324,10 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
                 "saml_sp_unsolicited_login": True,
             },
             [
-                "3 faults, to mend before anything is changed",
-                "Without mod_shib nobody applies these rules",
+                "3 faults, to fix before anything is changed",
+                "Without mod_shib, these rules have no effect",
                 '"scope: any"',
-                "takes answers to its own questions alone",
+                "accepts only responses to its own requests",
             ],
         ),
         ({"saml_sp_idp_keys": ["ab:" * 31 + "ab"]}, ["add it to saml_sp_idp_keys"]),
@@ -335,7 +335,7 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
     ids=["rules, scopes and unasked answers", "another key"],
 )
 def test_what_shibd_does_and_the_application_does_not_is_refused(variables: dict, phrases: list[str]) -> None:
-    """Better than a rule that nobody heeds; and the identity provider's key is judged as for shibd."""
+    """Better than a rule without effect; and the identity provider's key is checked as for shibd."""
     code, said = deploy(variables)
     assert code == 2
     assert not [phrase for phrase in phrases if phrase not in said], said
@@ -345,8 +345,8 @@ def test_what_shibd_does_and_the_application_does_not_is_refused(variables: dict
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        ("addresses for POST alone", "The application asks by HTTP-Redirect: have it switched on"),
-        ("key without a certificate", "without a certificate, which the application cannot use"),
+        ("addresses for POST alone", "The application needs HTTP-Redirect: enable it at the identity provider"),
+        ("key without a certificate", "without a certificate, which the application needs"),
     ],
 )
 def test_metadata_that_serves_shibd_alone_is_refused(tmp_path: Path, odd: str, words: str) -> None:
@@ -360,7 +360,7 @@ def test_metadata_that_serves_shibd_alone_is_refused(tmp_path: Path, odd: str, w
 
 
 def test_metadata_in_the_style_of_onelogin(visitor: httpx.Client, tmp_path: Path) -> None:
-    """The entityID is an address, it and the endpoints end in a number, and attributes have names of their own."""
+    """The entityID is an address, it and the endpoints end in a number, and attributes have their own names."""
     metadata = visitor.get(f"{ONELOGIN}/simplesamlphp/saml2/idp/metadata.php").text
     base = f"{ONELOGIN}/trust/saml2/http-redirect"
     for script, kind in {"SSOService": "sso", "SingleLogoutService": "slo"}.items():

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A WSGI application that sets headers of its own where it is asked to, and answers with the status it is asked for."""
+"""A WSGI application that sets headers and answers with the status that a request asks for."""
 
 from collections.abc import Callable, Iterable
 

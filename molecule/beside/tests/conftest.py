@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of sites on one host share: a visitor who sees every byte."""
+"""Fixtures for the tests of several sites on one host: a visitor who sees every byte."""
 
 import socket
 import ssl
@@ -32,7 +32,7 @@ class Answer:
 
 
 def ask(container: str, name: str, path: str = "/", port: int = 443, tls: bool = True) -> Answer:
-    """Ask a container for a page by a name, whatever it leads to, and trust its certificate."""
+    """Request a page from a container by a name, wherever that resolves, and trust any certificate."""
     spoken = ()
     connection = socket.create_connection((bench_client.addresses()[container], port), 30)
     if tls:

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Other people's sites go on as they are, with a site of ours beside them."""
+"""Other sites work as before, next to a site of this collection."""
 
 import pytest
 from conftest import SCENARIO, ask
 
 testinfra_hosts = ["ansible://beside"]
 OURS = "ours.example.org"
-# Names that are not ours, and one that nobody has.
+# Names of other sites, and one of no site.
 OTHERS = ["wiki.example.org", "nobody.example.org"]
 AWAY = "/srv/away"
 
@@ -38,7 +38,7 @@ def test_others_answer_as_they_do_without_ours(host, without_ours, other, tls, p
 
 @pytest.fixture(scope="module")
 def without_ours(host):
-    """What others answer while our files are away; TLS only where somebody else speaks it."""
+    """Responses of the other sites without our files; TLS only where another site uses it."""
     ours = "find /etc/apache2 -name '*flask_sso-*' -path '*-enabled/*'"
     host.check_output(f"mkdir {AWAY} && tar --create --file {AWAY}/ours.tar --absolute-names $({ours}) && rm $({ours})")
     host.check_output("systemctl restart apache2")
@@ -57,7 +57,7 @@ def without_ours(host):
 
 
 def test_wiki_and_what_the_distribution_set_up_are_untouched(host):
-    """Its processes, too, are of the kind that it chose."""
+    """Its processes, too, have the MPM that it chose."""
     assert host.check_output("dpkg --verify apache2 apache2-bin apache2-data") == ""
     assert host.file("/etc/apache2/sites-enabled/000-default.conf").is_symlink
     wiki = host.file("/etc/apache2/sites-enabled/wiki.conf")

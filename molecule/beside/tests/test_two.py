@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two sites of ours share a host: each has its name, port and modules, and an application's own headers count."""
+"""Two sites share a host: each has its name, port and modules, and an application's own headers have precedence."""
 
 import pytest
 from bench_fixtures import run_playbook

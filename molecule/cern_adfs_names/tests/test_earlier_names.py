@@ -14,7 +14,7 @@ def shown(response) -> dict[str, str]:
 
 
 def arrived(visitor) -> dict[str, str]:
-    """Return the variables that a request has at the application, whose place the recorder takes."""
+    """Return the variables of a request at the application, which the recorder replaces."""
     return {name: value.encode("latin-1").decode() for name, value in visitor.get("/").json()["variables"]}
 
 
@@ -48,26 +48,26 @@ def arrived(visitor) -> dict[str, str]:
     ],
 )
 def test_the_application_of_the_tutorial_knows_its_user(visitor, user, expected):
-    """It demands a department, which is made up only for those who have none."""
+    """It requires a department; only users without one get the default."""
     response, _ = bench_client.saml_login(visitor, "/login", user)
     assert (response.url.path, shown(response)) == ("/", expected)
 
 
 @pytest.mark.parametrize(("user", "status"), [("lmeitner", 404), ("mcurie", 403)])
-def test_a_rule_tells_a_department_from_one_that_is_made_up(visitor, user, status):
-    """The application, which has no such page, is asked only for somebody whose department is the right one."""
+def test_a_rule_distinguishes_a_department_from_the_default(visitor, user, status):
+    """The request reaches the application, which has no such page, only for a user of the right department."""
     bench_client.saml_login(visitor, "/login", user)
     assert visitor.get("/physics").status_code == status
 
 
 @pytest.mark.usefixtures("recorder")
 def test_a_visitor_without_a_session_has_no_attributes(visitor):
-    """Nothing that is made up reaches the application before a login."""
+    """No default reaches the application before a login."""
     assert [name for name in arrived(visitor) if name.startswith("ADFS_")] == []
 
 
 def test_the_earlier_names_stand_for_those_of_today(visitor, web):
-    """What was ADFS_LOGIN, ADFS_FULLNAME, ... is so again, and today's names are not there beside them."""
+    """ADFS_LOGIN, ADFS_FULLNAME, ... have their values again, and today's names are not there in addition."""
     bench_client.saml_login(visitor, "/login", "mcurie")
     with bench_fixtures.recording(web):
         found = arrived(visitor)
@@ -106,7 +106,7 @@ def test_a_response_to_the_earlier_address_logs_in(visitor):
 
 
 def test_the_earlier_sign_out_page_gets_its_picture():
-    """What the central page loads from every site ends the session here, and a browser can draw the answer."""
+    """The request that the central page sends to every site ends the session here, and a browser can show the image."""
     with bench_client.browser() as page:
         bench_client.browser_login(page, f"{bench_client.SITE}/login", "ghopper")
         page.goto(f"{bench_client.SITE}/Shibboleth.sso/ADFS?wa=wsignoutcleanup1.0")
@@ -116,8 +116,8 @@ def test_the_earlier_sign_out_page_gets_its_picture():
         assert "A valid session was not found" in page.content()
 
 
-def test_the_papers_for_the_registration_name_that_address():
-    """The metadata and the sheet on the controller have everything that the identity provider asks for."""
+def test_the_registration_files_name_that_address():
+    """The metadata and the sheet on the controller have everything that the identity provider needs."""
     papers = bench_client.PAPERS
     metadata, sheet = (papers / "sp-metadata.xml").read_text(), (papers / "registration.md").read_text()
     assert 'use="signing"' in metadata

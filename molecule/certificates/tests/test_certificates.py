@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate comes from the private authority, from a signed request, from files or by ACME; the site is always up.
+"""A certificate comes from the private CA, from a signed request, from files or by ACME; the site is always up.
 
 The tests change the source from one to the next, in this order.
 """
@@ -40,7 +40,7 @@ CSR = {"apache_ssl_certificate_source": "csr"}
 
 
 def served(authority: str | None = None) -> x509.Certificate:
-    """Return the certificate that the site shows; with an authority's PEM, only if that alone vouches for it."""
+    """Return the certificate that the site sends; with a CA's PEM, only if it is valid for that CA alone."""
     context = ssl.create_default_context(cadata=authority)
     if not authority:
         context.check_hostname = False
@@ -55,7 +55,7 @@ def served(authority: str | None = None) -> x509.Certificate:
 
 @contextmanager
 def undisturbed(refused: int = 0) -> Iterator[None]:
-    """Require that visitors are served all the time, but for so many that a restart of httpd refuses."""
+    """Require that visitors are served all the time, except for as many as a restart of httpd refuses."""
     failures, done = [], threading.Event()
 
     def visit() -> None:
@@ -77,7 +77,7 @@ def undisturbed(refused: int = 0) -> Iterator[None]:
 
 
 class Authority:
-    """An authority with a root and an intermediate, as a campus has."""
+    """A CA with a root and an intermediate, as a campus has."""
 
     def __init__(self) -> None:
         self.root, root_key = self._issue("root", None, None)
@@ -111,7 +111,7 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    """The campus's authority."""
+    """The campus's CA."""
     return Authority()
 
 
@@ -132,7 +132,7 @@ def succeed(run: Callable[[], tuple[int, str]]) -> str:
 
 
 def test_request_waits_to_be_signed(web):
-    """The host has a new key and a temporary certificate; the controller has the request, and is told what to do."""
+    """The host has a new key and a temporary certificate; the controller has the request, and the run reports it."""
     said = succeed(lambda: deploy(CSR))
     assert f"Have {REQUEST} signed" in said
     request = x509.load_pem_x509_csr(REQUEST.read_bytes())
@@ -162,11 +162,11 @@ def test_chain_of_another_authority_is_refused(authority):
     REQUEST.with_suffix(".p7b").write_bytes(bundle)
     code, said = deploy(CSR)
     assert code == 2
-    assert "does not belong to what issued the certificate: CN=intermediate" in said
+    assert "did not issue it: CN=intermediate" in said
 
 
 def test_signed_certificate_and_its_chain_are_taken(authority):
-    """From PKCS#7 alone, as a Windows authority hands it out; visitors who know the root alone are convinced."""
+    """From PKCS#7 alone, as a Windows CA issues it; visitors who only have the root accept it."""
     signed = x509.load_der_x509_certificate(REQUEST.with_suffix(".cer").read_bytes())
     REQUEST.with_suffix(".cer").unlink()
     bundle = pkcs7.serialize_certificates([authority.root, authority.intermediate, signed], Encoding.DER)
@@ -203,13 +203,13 @@ def test_provided_certificate_that_expires_is_reported_at_every_run(authority, t
 
 
 def pebble_root() -> str:
-    """Return the root of the ACME authority, which is another one at each start."""
+    """Return the root of the ACME CA, which is another one at each start."""
     with bench_client.client() as session:
         return session.get("https://acme.example.org:15000/roots/0").text
 
 
 def test_acme_certificate_is_there_a_moment_after_the_run(web):
-    """Nobody reloads httpd by hand, and the run does not wait for more than it has to."""
+    """Without a reload by hand, and without needless waiting of the run."""
     with undisturbed(refused=10):  # mod_md works from a start of httpd on, a reload is not enough
         code, said = deploy(ACME)
     assert code == 0, said
@@ -219,7 +219,7 @@ def test_acme_certificate_is_there_a_moment_after_the_run(web):
 
 
 def test_renewed_certificate_takes_effect_by_itself(web):
-    """Pebble's certificates last 90 seconds; in the last third httpd renews, and visitors get the new one."""
+    """Pebble's certificates are valid for 90 seconds; in the last third httpd renews, and visitors get the new one."""
     first = served()
     left = (first.not_valid_after_utc - datetime.now(UTC)).total_seconds()
     assert left < 100, "this is not a certificate of Pebble"
@@ -231,7 +231,7 @@ def test_renewed_certificate_takes_effect_by_itself(web):
 
 
 def vouched_for(authority: str) -> bool:
-    """Tell whether an authority vouches for the site."""
+    """Return whether the site's certificate is valid for a CA."""
     try:
         served(authority)
     except ssl.SSLError:
@@ -240,7 +240,7 @@ def vouched_for(authority: str) -> bool:
 
 
 def wait_for(condition: Callable[[], bool], seconds: int = 60) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition is true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates in force open the site under their owner's name; every other one, and every trick, does not.
+"""Valid certificates open the site under their owner's name; every other one, and every trick, does not.
 
-The last tests change the site: its list of revoked certificates, whom it admits, and who says who somebody is.
+The last tests change the site: its CRL, its rules, and where users' names come from.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ RESPONDER = "/run/responder"
 
 
 def test_no_certificate_no_page(logs: Logs) -> None:
-    """The TLS handshake already fails, with the alert that makes a browser say what is missing."""
+    """The TLS handshake already fails, with the alert for which a browser reports what is missing."""
     with logs("peer did not return a certificate"):
         assert refused(None) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
-def test_http2_is_no_other_door(logs: Logs, tmp_path: Path) -> None:
+def test_http2_needs_a_certificate_too(logs: Logs, tmp_path: Path) -> None:
     """The same names over the newer protocol, and the same refusals."""
     for who, name in {"ghopper": "Grace Hopper", "cpayne": "Cecilia Payne"}.items():
         answer = visit(person(who), http2=True)
@@ -71,18 +71,18 @@ def test_other_name_in_the_handshake_opens_nothing(logs: Logs, name: str, reason
     assert "Hello" not in said
 
 
-def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
-    """The message says since when nobody would be let in."""
+def test_expired_crl_is_refused_by_a_run(tmp_path: Path) -> None:
+    """The message says since when certificates would be refused."""
     path = tmp_path / "crl.pem"
     path.write_text(stale_list())
     said = refusal({"client_certificates_crl_file": str(path)})
-    assert "people would be locked out" in said
-    assert f'"{path}": the list of {ISSUER} ended on' in said
+    assert "valid client certificates would be refused" in said
+    assert f'"{path}": the CRL of {ISSUER} expired on' in said
 
 
 @pytest.fixture
 def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Return what starts an OCSP responder beside httpd; it calls these people revoked and the others good."""
+    """Return a function that starts an OCSP responder next to httpd; these people are revoked, the others good."""
     for file in (AUTHORITY / "ca.pem", *forge(tmp_path, "Responder", usage=RESPONDING)):
         web.check_output(f"mkdir -p {RESPONDER}; cat > {RESPONDER}/{file.name} <<'END'\n{file.read_text()}END")
     command = "openssl ocsp -port 8888 -index index -CA ca.pem -rsigner certificate.pem -rkey key.pem"
@@ -100,10 +100,10 @@ def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
     web.run(f"systemctl stop responder; rm -r {RESPONDER}")
 
 
-def test_responder_has_its_say_in_every_handshake(
+def test_responder_is_asked_in_every_handshake(
     web: Host, logs: Logs, respond: Callable[..., None], tmp_path: Path
 ) -> None:
-    """Whom it calls revoked is refused, though on no list, and resumes no session; without its answer, everybody is."""
+    """A certificate that it calls revoked is refused, without a CRL or resumed session; without it, all are refused."""
     cecilia = "-tls1_2 -cert {} -key {}".format(*person("cpayne"))
     respond()
     deploy({"client_certificates_ocsp": "http://127.0.0.1:8888/"})
@@ -141,17 +141,17 @@ GRACE, CECILIA = {"subject": "CN=Grace Hopper"}, {"subject": "CN=Cecilia Payne"}
     ],
     ids=["serial", "subject and issuer"],
 )
-def test_valid_certificate_that_is_not_admitted_gets_a_readable_page(
+def test_valid_certificate_that_is_not_allowed_gets_a_readable_page(
     logs: Logs, allowed: Callable[[], list], admitted: str, other: str
 ) -> None:
-    """Everything that an entry says has to agree; who is not admitted learns their serial number and whom to ask."""
+    """All values of an entry have to match; a visitor without access sees the serial number and the contact."""
     deploy({"client_certificates_allowed": allowed()})
     assert visit(person(admitted)).status_code == 200
     for http2 in (False, True):
         with logs("AH01630: client denied by server configuration"):
             answer = visit(person(other), http2=http2)
         assert answer.status_code == 403
-        assert "You are not admitted" in answer.text
+        assert "Access denied" in answer.text
         assert serial(person(other)) in answer.text
 
 
@@ -190,7 +190,7 @@ LDAP = {
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Host]:
-    """Return the host of a directory that runs, and knows Grace alone."""
+    """Return the host of a running LDAP directory that has only Grace."""
     host = testinfra.get_host(f"docker://{bench_client.containers()['ldap.example.org'].name}")
     certificate = ssl.PEM_cert_to_DER_cert(person("ghopper")[0].read_text())
     entries = ENTRIES.format(base64.b64encode(certificate).decode())
@@ -201,7 +201,7 @@ def directory() -> Iterator[Host]:
 
 
 def deploy_with(**settings: str) -> None:
-    """Deploy the site with the directory that says who its users are."""
+    """Deploy the site with the LDAP directory of its users."""
     environment = {"FLASK_SSO_LDAP": LDAP | settings}
     said = deploy(
         {
@@ -214,10 +214,10 @@ def deploy_with(**settings: str) -> None:
     assert bench_client.password() not in said
 
 
-def test_directory_says_who_holds_a_certificate(
+def test_directory_has_the_name_for_a_certificate(
     web: Host, directory: Host, application_logs: Logs, tmp_path: Path
 ) -> None:
-    """Grace is who her entry says, whatever her certificate says; a certificate that is in no entry is nobody's."""
+    """Grace has the name of her entry, not of her certificate; a certificate without an entry has no user."""
     deploy_with()
     me = visit(person("ghopper"), "/api/me").json()
     assert (me["identifier"], me["name"], me["email"]) == ("hopper", "Rear Admiral Hopper", "hopper@example.org")
@@ -229,8 +229,8 @@ def test_directory_says_who_holds_a_certificate(
     assert (secret.user, secret.group, secret.mode) == ("root", "flask_app", 0o440)
 
 
-def test_directory_that_is_down_is_said_to_be_down(web: Host, directory: Host) -> None:
-    """Nobody becomes anonymous by it; once it is back, everything is as before."""
+def test_directory_that_is_down_is_reported(web: Host, directory: Host) -> None:
+    """Users do not become anonymous; once it is back, everything is as before."""
     directory.check_output("systemctl stop directory")
     time.sleep(1)  # what the application remembers
     answer = visit(person("ghopper"))

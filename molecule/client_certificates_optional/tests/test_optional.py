@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate is welcome, not demanded; gunicorn behind an HTTP proxy hears from httpd alone who somebody is."""
+"""A certificate is optional; gunicorn behind an HTTP proxy accepts the user's identity from httpd only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from client_certificates import AUTHORITY, TWINS, Gate, forge, person, serial, v
 from testinfra.host import Host
 
 HELLO = "/flask/hello"
-# One header that the proxy sends, as servers of different kinds would spell it.
+# A header of the proxy, in the spellings of different servers.
 SPELLINGS = [
     "X-Gate-SSL-CLIENT-S-DN-CN",
     "X_Gate_SSL_CLIENT_S_DN_CN",
@@ -23,18 +23,18 @@ SPELLINGS = [
     "X.Gate.SSL.CLIENT.S.DN.CN",
     "X-GATE-anything",
 ]
-# The one that says that a certificate has two names.
+# The header of a certificate's second name.
 SECOND_NAME = "X-Gate-SSL-CLIENT-S-DN-CN-1"
 
 
 @pytest.fixture
 def gate() -> Gate:
-    """Return what is particular about this gate."""
+    """Return the settings of this gate."""
     return Gate(path="/flask", unit="flask_app-gunicorn", blank="_")
 
 
-def test_strangers_are_greeted_as_such() -> None:
-    """They get the first page, and are told what is missing where a name is needed."""
+def test_visitors_without_a_certificate_are_anonymous() -> None:
+    """They get the first page, and a message where a name is needed."""
     assert visit(None, HELLO).text == "Hello Unauthorized!"
     assert visit(None, "/flask/").status_code == 200
     assert visit(None, "/flask/api/me").status_code == 401
@@ -52,7 +52,7 @@ def test_known_people_are_greeted_by_name(http2: bool) -> None:
 
 
 def test_headers_of_other_names_change_nothing() -> None:
-    """The application does not know them."""
+    """The application ignores them."""
     assert visit(None, HELLO, headers=TWINS).text == "Hello Unauthorized!"
 
 
@@ -70,7 +70,7 @@ def test_headers_of_other_names_change_nothing() -> None:
 def test_no_visitor_has_a_header_of_the_proxy_dropped(logs: Logs, tmp_path: Path, connection: list) -> None:
     """mod_proxy drops what Connection names; a certificate of two people would become the first one's."""
     name = connection[-1][1].split()[-1].split(";")[-1]
-    with logs(f"A visitor asked to drop the header {name}, which is httpd's alone"):
+    with logs(f"A visitor asked to drop the header {name}, which only httpd may set"):
         answer = visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), HELLO, headers=connection)
     assert answer.status_code == 400
     assert "Hello" not in answer.text
@@ -88,13 +88,13 @@ def test_other_headers_about_the_connection_drop_nothing(tmp_path: Path, name: s
 def test_headers_that_only_the_proxy_sends_are_taken_from_visitors(logs: Logs, name: str, files: tuple | None) -> None:
     """However they are spelt; an empty one at the end changes nothing, and the log names them."""
     forged = [(name, "Cecilia Payne"), (SPELLINGS[1].replace("S_DN_CN", "VERIFY"), "SUCCESS"), ("X-Gate-last", "")]
-    with logs(f"A visitor sent the header {name}, which is httpd's alone"):
+    with logs(f"A visitor sent the header {name}, which only httpd may set"):
         answer = visit(files, HELLO, headers=forged)
     assert answer.text == ("Hello Grace Hopper!" if files else "Hello Unauthorized!")
 
 
 def test_backend_hears_nothing_of_such_headers(web: Host) -> None:
-    """Seen from the backend's end: a listener in its place gets httpd's headers alone."""
+    """Seen from the backend: a listener in its place gets only httpd's headers."""
     web.check_output(
         "systemctl stop flask_app-gunicorn.socket flask_app-gunicorn.service; rm /run/flask_app-gunicorn.sock"
     )
@@ -118,8 +118,8 @@ def test_headers_move_no_visitor_to_another_path(name: str) -> None:
     assert visit(None, "/flask/hello", headers={name: "/flask/elsewhere"}).text == "Hello Unauthorized!"
 
 
-def test_backend_has_no_other_door(web: Host) -> None:
-    """Whoever reaches gunicorn can be anybody, so only httpd reaches it."""
+def test_backend_is_not_reachable_in_another_way(web: Host) -> None:
+    """Any client of gunicorn could be any user, so only httpd reaches it."""
     door = web.file("/run/flask_app-gunicorn.sock")
     assert (door.user, door.group, door.mode) == ("flask_app", "www-data", 0o660)
     listening = web.check_output("ss --tcp --listening --processes --no-header")
@@ -150,13 +150,13 @@ def test_browser_shows_page_and_style() -> None:
         assert failed == []
 
 
-def test_valid_certificate_that_is_not_admitted_gets_a_readable_page(logs: Logs) -> None:
-    """Strangers are greeted as before; a certificate that is shown has to be one of those admitted."""
+def test_valid_certificate_that_is_not_allowed_gets_a_readable_page(logs: Logs) -> None:
+    """Visitors without a certificate are anonymous as before; a certificate has to be an allowed one."""
     deploy({"client_certificates_allowed": [{"serial": serial(person("ghopper"))}]})
     assert visit(None, HELLO).text == "Hello Unauthorized!"
     assert visit(person("ghopper"), HELLO).text == "Hello Grace Hopper!"
     with logs("AH01630: client denied by server configuration"):
         answer = visit(person("cpayne"), HELLO)
     assert answer.status_code == 403
-    assert "You are not admitted" in answer.text
+    assert "Access denied" in answer.text
     assert serial(person("cpayne")) in answer.text

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may go where is decided in front of the application, by attributes and by the way of logging in."""
+"""Access rules are applied before the application, by attributes and by the authentication context."""
 
 import bench_client
 import httpx
@@ -14,7 +14,7 @@ MFA = "https://refeds.org/profile/mfa"
 @pytest.mark.parametrize("path", ["/for-admins", "/for-two-roles", "/for-second-factors"])
 @pytest.mark.parametrize(("user", "status"), [("ghopper", 404), ("cpayne", 403)])
 def test_rule_lets_through_whom_it_names(visitor: httpx.Client, path: str, user: str, status: int) -> None:
-    """The application has no such pages: its 404 says that the request came through, a 403 that it did not."""
+    """The application has no such pages: a 404 means that the request reached it, a 403 that it did not."""
     page, _ = bench_client.saml_login(visitor, path, user)
     assert (page.url.path, page.status_code) == (path, status)
     assert ("lacks a role, a group or a second factor" in page.text) is (status == 403)
@@ -22,14 +22,14 @@ def test_rule_lets_through_whom_it_names(visitor: httpx.Client, path: str, user:
 
 
 def test_second_factor_is_asked_for(visitor: httpx.Client) -> None:
-    """The request to the identity provider says what the path needs, and no other path does."""
+    """The request to the identity provider has the authentication context of the path, and of no other path."""
     for path, asked in (("/for-second-factors", True), ("/login", False)):
         request = visitor.get(path, follow_redirects=False).next_request
         assert (MFA.encode() in bench_client.saml_request(request)) is asked
 
 
 def test_user_without_a_required_attribute_sees_which_one(visitor: httpx.Client, web: Host) -> None:
-    """A page in plain words names the attribute, the user and the contact; no session stays."""
+    """A readable page names the attribute, the user and the contact; no session stays."""
     page, _ = bench_client.saml_login(visitor, "/login", "hleavitt")
     assert page.url.path == "/Shibboleth.sso/AttributeChecker"
     document = lxml.html.fromstring(page.content)
@@ -42,6 +42,6 @@ def test_user_without_a_required_attribute_sees_which_one(visitor: httpx.Client,
 
 
 def test_user_without_an_optional_attribute_is_let_in(visitor: httpx.Client) -> None:
-    """Only what is required is."""
+    """Only required attributes are checked."""
     bench_client.saml_login(visitor, "/login", "enoether")
     assert visitor.get("/api/me").json()["identifier"] == "enoether"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user does in a real browser works, without a single complaint about the site in its console."""
+"""A user's actions in a real browser work, without a single error in its console."""
 
 import bench_client
 

@@ -27,7 +27,7 @@ NAMES = [
     "upn",
 ]
 SPELLINGS = [str.upper, str.lower, lambda name: name.replace("_", "-"), "HTTP_{}".format, "HTTP-{}".format]
-# httpx keeps each spelling as it is given; httpd takes 100 fields.
+# httpx keeps each spelling; httpd accepts 100 fields.
 FORGED = [(spell(name), "ghopper") for name in NAMES for spell in SPELLINGS]
 GARBAGE = ["", "x", "_" + 32 * "0", "../../etc/passwd", "_'\"<>&%00", 3000 * "a"]
 OPEN = ["/", "/api/me", "/healthz", "/no/such/page"]
@@ -35,13 +35,13 @@ PROTECTED = ["/login", "/login/", "/login?next=/profile", "//login", "/./login",
 
 
 def leads_to_login(response: httpx.Response) -> bool:
-    """Tell whether a response is a redirect to the identity provider, or to the page that redirects there."""
+    """Return whether a response is a redirect to the identity provider, or to the page that redirects there."""
     target = response.next_request and response.next_request.url
     return bool(target) and (target.host == bench_client.IDP_HOST or target.path in ("/login", "//login"))
 
 
 def is_anonymous(session: httpx.Client, headers) -> bool:
-    """Tell whether the application takes requests with these headers for nobody's."""
+    """Return whether the application treats requests with these headers as anonymous."""
     me = session.get("/api/me", headers=headers)
     login = session.get("/login", headers=headers, follow_redirects=False)
     return me.status_code == 401 and leads_to_login(login)
@@ -49,28 +49,28 @@ def is_anonymous(session: httpx.Client, headers) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_header_is_no_identity(visitor: httpx.Client, name: str) -> None:
-    """In no spelling, alone."""
+    """In no spelling, one at a time."""
     for spell in SPELLINGS:
         assert is_anonymous(visitor, [(spell(name), "ghopper")]), spell(name)
 
 
 @pytest.mark.parametrize("path", OPEN)
 def test_headers_change_nothing_on_open_paths(visitor: httpx.Client, path: str) -> None:
-    """All of them together get the page that everybody gets."""
+    """All of them together get the same page as a request without headers."""
     forged, plain = visitor.get(path, headers=FORGED), visitor.get(path)
     assert (forged.status_code, forged.text) == (plain.status_code, plain.text)
 
 
 @pytest.mark.parametrize("path", PROTECTED)
 def test_headers_open_no_protected_path(visitor: httpx.Client, path: str) -> None:
-    """All of them together end where everybody else without a session ends."""
+    """All of them together are redirected like a request without a session."""
     forged = visitor.get(f"{bench_client.SITE}{path}", headers=FORGED, follow_redirects=False)
     assert leads_to_login(forged) or forged.status_code in (403, 404)
     assert "ghopper" not in forged.text
 
 
 def test_header_becomes_nothing_but_an_http_variable(recorder: None, visitor: httpx.Client) -> None:
-    """What the application gets beside HTTP_* is the same with the headers and without."""
+    """The variables of the application but HTTP_* are the same with the headers and without."""
 
     def beyond_http(headers: list[tuple[str, str]]) -> list[list[str]]:
         variables = visitor.get("/", headers=headers).json()["variables"]
@@ -81,7 +81,7 @@ def test_header_becomes_nothing_but_an_http_variable(recorder: None, visitor: ht
 
 
 def test_headers_add_nothing_to_a_session(visitor: httpx.Client) -> None:
-    """A user stays who they are, and an attribute that was not sent stays missing."""
+    """A user stays the same, and an attribute that was not sent stays missing."""
     bench_client.saml_login(visitor, "/login", "enoether")
     plain = visitor.get("/api/me").json()
     assert (plain["identifier"], plain["email"]) == ("enoether", "")
@@ -89,7 +89,7 @@ def test_headers_add_nothing_to_a_session(visitor: httpx.Client) -> None:
 
 
 def test_session_cookie_cannot_be_guessed_or_doubled(visitor: httpx.Client) -> None:
-    """Garbage is not a session; beside a true cookie it makes nobody else of its owner."""
+    """Garbage is not a session; in addition to a valid cookie it does not change the user."""
     bench_client.saml_login(visitor, "/login", "enoether")
     name, value = next(item for item in visitor.cookies.items() if item[0].startswith("_shibsession_"))
     with bench_client.client() as stranger:
@@ -103,7 +103,7 @@ def test_session_cookie_cannot_be_guessed_or_doubled(visitor: httpx.Client) -> N
 
 
 def test_application_cookie_cannot_be_forged(visitor: httpx.Client) -> None:
-    """A cookie under a key that is not the site's says nothing."""
+    """A cookie signed with another key is ignored."""
     cookie = (
         "__Host-flask_sso=eyJfbXVsdGlwYXNzX2xvZ2luX3Byb3ZpZGVyIjoic2hpYmJvbGV0aCJ9.awJXOw.AAAAAAAAAAAAAAAAAAAAAAAAAAA"
     )

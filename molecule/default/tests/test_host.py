@@ -16,7 +16,7 @@ TLS_KEY = "/etc/ssl/flask_sso/flask_app/private_ca-key.pem"
 
 
 def test_packages_are_up_to_date(web: Host) -> None:
-    """The package that was one version behind is not any more."""
+    """The outdated package is upgraded."""
     assert web.package("outdated").version == "2"
 
 
@@ -32,7 +32,7 @@ def test_every_service_runs_and_starts_at_boot(web: Host, unit: str) -> None:
     [("apache2", ["root", "www-data"]), ("shibd", ["_shibd"]), ("uwsgi", ["flask_app"])],
 )
 def test_every_process_runs_under_its_own_account(web: Host, command: str, accounts: list[str]) -> None:
-    """Nobody serves requests as root: httpd's first process only opens the ports."""
+    """No process serves requests as root: httpd's first process only opens the ports."""
     owners = web.check_output("ps -o user:32= -C %s", command).split()
     assert sorted(set(owners)) == accounts
     assert owners.count("root") <= 1
@@ -60,7 +60,7 @@ def test_nothing_but_ports_80_and_443_answers_from_outside() -> None:
 
 
 def answers(address: str, port: int) -> bool:
-    """Tell whether a TCP connection is accepted."""
+    """Return whether a TCP connection is accepted."""
     with socket.socket() as connection:
         connection.settimeout(1)
         return connection.connect_ex((address, port)) == 0

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP, as seen from outside: the site's pages come from the application, and what nobody needs is refused."""
+"""HTTP, as seen from outside: the site's pages come from the application, and unneeded methods are refused."""
 
 import bench_client
 import httpx
@@ -19,7 +19,7 @@ def test_http_leads_to_https_for_good(visitor: httpx.Client, host: str) -> None:
 
 @pytest.mark.parametrize(("http2", "version"), [(False, "HTTP/1.1"), (True, "HTTP/2")])
 def test_first_page_comes_from_the_application(http2: bool, version: str) -> None:
-    """It is open to everybody, over either version of HTTP."""
+    """It needs no login, in either version of HTTP."""
     with bench_client.client(http2=http2) as session:
         response = session.get("/")
     assert (response.status_code, response.http_version) == (200, version)
@@ -29,7 +29,7 @@ def test_first_page_comes_from_the_application(http2: bool, version: str) -> Non
 
 @pytest.mark.parametrize("path", ["/", "/Shibboleth.sso/Metadata", "/shibboleth-sp/main.css"])
 def test_trace_is_refused(visitor: httpx.Client, path: str) -> None:
-    """Nobody can make httpd echo a request with its cookies, not even where it is the last to forward one."""
+    """httpd never echoes a request with its cookies, not even as the last proxy of a chain."""
     response = visitor.request("TRACE", path, headers={"X-Echo": "canary", "Max-Forwards": "0"})
     assert response.status_code == 405
     assert "canary" not in response.text

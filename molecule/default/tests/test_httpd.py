@@ -13,7 +13,7 @@ PROXY = {"proxy", "proxy_uwsgi"}
 
 
 def test_configuration_is_valid_and_free_of_warnings(web: Host) -> None:
-    """The files on disk would start httpd without a remark."""
+    """httpd would start with the files on disk without a warning."""
     result = web.run("apache2ctl -t")
     assert (result.rc, result.stdout + result.stderr) == (0, "Syntax OK\n")
 
@@ -34,7 +34,7 @@ def test_running_httpd_has_the_compiled_module_in_its_memory(web: Host) -> None:
 
 
 def test_virtual_hosts_are_the_site_and_a_refusal(web: Host) -> None:
-    """Port 443 knows the site's name, and answers every other name from a virtual host of its own."""
+    """Port 443 knows the site's name, and answers every other name from another virtual host."""
     dump = web.check_output("apache2ctl -t -D DUMP_VHOSTS 2>&1")
     assert re.findall(r"^(\S+:\d+) +(\S+)", dump, re.MULTILINE) == [("*:80", "flask.example.org"), ("*:443", "is")]
     assert re.findall(r"default server (\S+)", dump) == ["unknown.invalid"]
@@ -42,7 +42,7 @@ def test_virtual_hosts_are_the_site_and_a_refusal(web: Host) -> None:
 
 
 def test_stock_configuration_takes_no_part(web: Host) -> None:
-    """Beside the distribution's main file, httpd reads only what the collection wrote."""
+    """Except for the distribution's main file, httpd reads only files of this collection."""
     dump = web.check_output("apache2ctl -t -D DUMP_INCLUDES")
     included = set(re.findall(r"\) (\S+)$", dump, re.MULTILINE))
     assert {path for path in included if "flask_sso" not in path} == {

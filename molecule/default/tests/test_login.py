@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A user logs in at the identity provider, comes back with all that it says about them, and logs out everywhere."""
+"""A user logs in at the identity provider, comes back with all attributes, and logs out everywhere."""
 
 import bench_client
 import httpx
@@ -19,7 +19,7 @@ RADIO_TELESCOPES = [f"radio-telescope-{number}" for number in range(1, 601)]
 
 
 def asks_for_password(page: httpx.Response) -> bool:
-    """Tell whether a page is the identity provider's login page."""
+    """Return whether a page is the identity provider's login page."""
     at_provider = page.url.host == bench_client.IDP_HOST
     return at_provider and bool(lxml.html.fromstring(page.content).xpath("//input[@type='password']"))
 
@@ -53,10 +53,10 @@ def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> N
     ],
     ids=["everything", "missing-attributes", "accented-name", "600-groups"],
 )
-def test_application_shows_what_the_identity_provider_says(
+def test_application_shows_the_attributes_of_the_identity_provider(
     visitor: httpx.Client, user: str, name: str, email: str, groups: list[str]
 ) -> None:
-    """Whatever is in the assertion arrives unharmed, and whatever is not in it is not an error."""
+    """Every value in the assertion arrives unchanged, and a missing one is no error."""
     page, _ = bench_client.saml_login(visitor, "/login", user)
     text = lxml.html.fromstring(page.content).text_content()
     assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/")
@@ -65,7 +65,7 @@ def test_application_shows_what_the_identity_provider_says(
     assert (me["identifier"], me["name"], me["email"], me["groups"]) == (user, name, email, groups)
 
 
-def test_wrong_password_lets_nobody_in(visitor: httpx.Client) -> None:
+def test_wrong_password_is_refused(visitor: httpx.Client) -> None:
     """Neither the identity provider nor the site starts a session."""
     with pytest.raises(bench_client.LoginError):
         bench_client.saml_login(visitor, "/login", "ghopper", "not the password")
@@ -101,7 +101,7 @@ def test_log_out_ends_the_session_everywhere(visitor: httpx.Client) -> None:
 
 
 def test_log_out_at_the_identity_provider_ends_the_session_here(visitor: httpx.Client) -> None:
-    """The site believes the identity provider when it says that a user has left."""
+    """The site accepts a logout request of the identity provider."""
     bench_client.saml_login(visitor, "/login", "ghopper")
     assert visitor.get("/api/me").status_code == 200
     home = f"https://{bench_client.IDP_HOST}"

@@ -59,7 +59,7 @@ def test_largest_packet_arrives_whole_and_the_next_is_refused(recorder: None, se
     assert padded(session, "/", WRAP - plain["size"]).status_code == 431
 
 
-def test_no_prefix_of_the_variables_can_be_passed_off_as_the_list(recorder: None, visitor: httpx.Client) -> None:
+def test_no_prefix_of_the_variables_is_read_as_all_of_them(recorder: None, visitor: httpx.Client) -> None:
     """65536 bytes and every length at which a variable ends, once and twice around, are answered by httpd."""
     plain = padded(visitor, "/").json()
     ends = [0, *accumulate(size_of(*variable) for variable in plain["variables"])]

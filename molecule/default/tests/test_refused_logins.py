@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A login counts only when it was asked for, by this browser, once, and arrives as the identity provider signed it."""
+"""A login is accepted only if this browser began it, once, and if it arrives as the identity provider signed it."""
 
 import base64
 import re
@@ -40,7 +40,7 @@ def without_signatures(response: bytes) -> bytes:
 
 
 def with_second_assertion(response: bytes) -> bytes:
-    """Put an unsigned assertion about another user in front of the signed one, whose signature stays true."""
+    """Put an unsigned assertion about another user in front of the signed one, whose signature stays valid."""
     tree = lxml.etree.fromstring(response)
     tree.remove(tree.find(SIGNATURE))
     signed = tree.find(ASSERTION)
@@ -51,7 +51,7 @@ def with_second_assertion(response: bytes) -> bytes:
 
 
 def is_refused(session: httpx.Client, data: dict[str, str]) -> bool:
-    """Tell whether the service provider answers a post with an error, and the application knows nobody."""
+    """Return whether the service provider answers a post with an error, and the application sees no user."""
     answer = session.post(CONSUMER, data=data, follow_redirects=False)
     return answer.is_error and session.get("/api/me").status_code == 401
 
@@ -73,7 +73,7 @@ def test_altered_answer_is_refused(visitor: httpx.Client, change) -> None:
     assert is_refused(visitor, forged)
 
 
-def test_unsigned_assertion_beside_the_signed_one_says_nothing(visitor: httpx.Client) -> None:
+def test_unsigned_assertion_beside_the_signed_one_is_ignored(visitor: httpx.Client) -> None:
     """The login succeeds for the user who is in the signed assertion, with no value from the other."""
     data = log_in_at_identity_provider(visitor)
     visitor.post(CONSUMER, data=altered(data, with_second_assertion))
@@ -91,13 +91,13 @@ def test_answer_is_accepted_once(visitor: httpx.Client) -> None:
 
 
 def test_answer_to_another_browser_is_refused(visitor: httpx.Client) -> None:
-    """Nobody can be logged in as somebody else by a link or a form."""
+    """A link or a form cannot log a user in as another one."""
     data = log_in_at_identity_provider(visitor)
     with bench_client.client() as other:
         assert is_refused(other, data)
 
 
-def test_answer_that_nobody_asked_for_is_refused(visitor: httpx.Client) -> None:
+def test_unsolicited_response_is_refused(visitor: httpx.Client) -> None:
     """A login has to begin at the site."""
     assert is_refused(visitor, log_in_at_identity_provider(visitor, UNSOLICITED))
 
@@ -107,7 +107,7 @@ def test_answer_that_nobody_asked_for_is_refused(visitor: httpx.Client) -> None:
 )
 @pytest.mark.parametrize("link", ["/login?next=", "/Shibboleth.sso/Login?target=", "/Shibboleth.sso/Logout?return="])
 def test_no_link_leads_through_a_login_to_another_site(visitor: httpx.Client, link: str, target: str) -> None:
-    """Whoever puts an address into a link gets the user no further than this site."""
+    """An address in a link leads the user no further than this site."""
     page, journey = bench_client.saml_login(visitor, link + quote(target, safe=""), "enoether")
     assert page.url.host == bench_client.HOST
     targets = [

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nobody notices that the application or httpd starts anew, and the site comes back after a boot by itself."""
+"""A restart of the application or httpd causes no downtime, and the site starts by itself after a boot."""
 
 import time
 from collections import Counter
@@ -48,7 +48,7 @@ def test_no_request_of_a_logged_in_user_fails_meanwhile(web: Host, user: httpx.C
 
 
 def test_site_comes_back_by_itself_after_a_boot(web: Host) -> None:
-    """Every unit starts, the page is there and a login works, with nobody's help."""
+    """Every unit starts, the page is there and a login works, without an administrator."""
     bench_client.containers()[bench_client.HOST].restart()
     deadline = time.monotonic() + 60
     while (state := web.run("systemctl is-system-running --wait").stdout.strip()) not in ("running", "degraded"):

@@ -17,7 +17,7 @@ SUITES = {
 TLS = ssl.TLSVersion
 DAY = 86400
 
-# OpenSSL on this side must not be the one who refuses.
+# OpenSSL on the client's side must not be what refuses.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 
 
@@ -31,7 +31,7 @@ def handshake(lowest: TLS, highest: TLS, suites: str = "ALL:COMPLEMENTOFALL") ->
     return context.wrap_socket(connection, server_hostname=bench_client.HOST)
 
 
-def test_certificate_is_made_out_to_the_site_alone() -> None:
+def test_certificate_is_issued_for_the_site_alone() -> None:
     """The chain leads to the CA, the name is the site's, and the time left is what browsers accept."""
     with handshake(TLS.TLSv1_2, TLS.TLSv1_3) as connection:
         certificate = connection.getpeercert()

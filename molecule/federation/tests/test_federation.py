@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A visitor chooses an institution, logs in there, and is believed as far as that institution may speak."""
+"""A visitor chooses an institution, logs in there, and gets only values that this institution may assert."""
 
 import bench_client
 import federation
@@ -20,13 +20,13 @@ def choose(visitor: httpx.Client, provider: str) -> httpx.Response:
 
 
 def log_in(visitor: httpx.Client, user: str) -> dict:
-    """Log in at the university; return what the application knows."""
+    """Log in at the university; return what the application shows."""
     bench_client.answer_provider(visitor, choose(visitor, UNIVERSITY), user)
     return visitor.get("/api/me").json()
 
 
 def test_visitors_are_asked_where_they_come_from(visitor: httpx.Client) -> None:
-    """The discovery service knows who asks, and offers what the federation has."""
+    """The discovery service knows the service provider, and offers the federation's institutions."""
     page = visitor.get("/login")
     assert page.url.params["entityID"] == "https://flask.example.org/shibboleth"
     offered = lxml.html.fromstring(page.content).xpath("//select[@name='idpentityid']/option/@value")
@@ -34,7 +34,7 @@ def test_visitors_are_asked_where_they_come_from(visitor: httpx.Client) -> None:
 
 
 def test_users_log_in_at_their_own_institution(visitor: httpx.Client) -> None:
-    """The application gets eduPerson's attributes, with scopes of the institution that said so."""
+    """The application gets eduPerson's attributes, with scopes of the institution that sent them."""
     me = log_in(visitor, "vrubin")
     assert (me["identifier"], me["name"], me["email"]) == (
         "vrubin@university.example",
@@ -44,7 +44,7 @@ def test_users_log_in_at_their_own_institution(visitor: httpx.Client) -> None:
     assert me["groups"] == ["member@university.example", "staff@university.example"]
 
 
-def test_an_institution_cannot_speak_for_another(visitor: httpx.Client) -> None:
+def test_an_institution_cannot_assert_values_of_another(visitor: httpx.Client) -> None:
     """What the university says about users of cern.ch is dropped; what it says about its own stays."""
     bench_client.answer_provider(visitor, choose(visitor, UNIVERSITY), "impostor")
     seen = visitor.get("/login").text + visitor.get("/api/me").text
@@ -52,8 +52,8 @@ def test_an_institution_cannot_speak_for_another(visitor: httpx.Client) -> None:
     assert "admin@cern.ch" not in seen
 
 
-def test_an_institution_that_is_not_among_those_admitted_is_refused(visitor: httpx.Client) -> None:
-    """The federation knows it, this site does not: nobody is sent there to log in."""
+def test_an_institution_that_is_not_allowed_is_refused(visitor: httpx.Client) -> None:
+    """The federation has it, this site does not allow it: no user is sent there to log in."""
     page = choose(visitor, CERN)
     assert page.url.host == bench_client.HOST
     assert page.status_code >= 400 or "unable to locate" in page.text.lower()
@@ -61,7 +61,7 @@ def test_an_institution_that_is_not_among_those_admitted_is_refused(visitor: htt
 
 
 def test_metadata_is_asked_for_one_institution_at_a_time(web: Host, visitor: httpx.Client) -> None:
-    """shibd has no aggregate; it keeps the answers to its queries for the day when the service does not answer."""
+    """shibd has no aggregate; it keeps the responses to its queries in case the service does not answer."""
     log_in(visitor, "vrubin")
     assert not web.file("/etc/shibboleth/idp-metadata.xml").exists
     kept = web.check_output("grep --recursive --only-matching --no-filename 'entityID=\"[^\"]*' /var/cache/shibboleth")
@@ -78,7 +78,7 @@ def test_the_registration_sheet_asks_for_what_a_federation_does() -> None:
 
 
 def test_one_institution_by_the_generic_profile(run_site, visitor: httpx.Client) -> None:
-    """The same host with a single identity provider, whose scopes nobody else could claim: values come as they are."""
+    """The same host with a single identity provider, whose scopes no other one could claim: values arrive unchanged."""
     code, said = run_site(
         {
             "saml_sp_profile": "generic",

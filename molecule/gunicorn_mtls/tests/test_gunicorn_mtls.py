@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gunicorn alone asks for certificates and tells the application whose they are; the last tests change the site."""
+"""Gunicorn requests certificates and passes their owners to the application; the last tests change the site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNIT = "flask_app-gunicorn"
 
 @pytest.fixture
 def gate() -> Gate:
-    """Return what is particular about this gate."""
+    """Return the settings of this gate."""
     return Gate(
         unit=UNIT,
         log=journal(UNIT),
@@ -33,13 +33,13 @@ def gate() -> Gate:
 
 
 def test_no_certificate_no_page(logs: Logs) -> None:
-    """The TLS handshake already fails, with the alert that makes a browser say what is missing."""
+    """The TLS handshake already fails, with the alert for which a browser reports what is missing."""
     with logs("peer did not return a certificate"):
         assert refused(None) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
 
 
-def test_session_is_not_resumed_while_it_lasts() -> None:
-    """Each process would keep those of TLS 1.2 with its settings, for as long as their connections are open."""
+def test_session_is_not_resumed() -> None:
+    """Each process would keep those of TLS 1.2 in its context, as long as their connections are open."""
     context = tls(person("ghopper"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with connect(context) as first:
@@ -49,7 +49,7 @@ def test_session_is_not_resumed_while_it_lasts() -> None:
 
 
 def test_silent_visitors_hold_no_thread_for_long() -> None:
-    """Twenty connections with one byte each, for eight threads: the others wait for seconds, not for ever."""
+    """Twenty connections with one byte each, for eight threads: the others wait for seconds, not forever."""
     address = (bench_client.addresses()[bench_client.HOST], 443)
     with ExitStack() as crowd:
         for _ in range(20):
@@ -70,17 +70,17 @@ def test_service_is_closed_in(web: Host) -> None:
     assert not web.socket("tcp://80").is_listening
 
 
-def test_list_out_of_date_is_refused_by_a_run(tmp_path: Path) -> None:
-    """The message says since when nobody would be let in."""
+def test_expired_crl_is_refused_by_a_run(tmp_path: Path) -> None:
+    """The message says since when certificates would be refused."""
     path = tmp_path / "crl.pem"
     path.write_text(stale_list())
     said = refusal({"flask_app_tls_client_crl_file": str(path)})
-    assert "people would be locked out" in said
-    assert f'"{path}": the list of {ISSUER} ended on' in said
+    assert "valid client certificates would be refused" in said
+    assert f'"{path}": the CRL of {ISSUER} expired on' in said
 
 
 def test_certificate_that_is_not_for_servers_is_refused_by_a_run() -> None:
-    """As a person's is not, though the private authority issued it."""
+    """Such as a person's, although the private CA issued it."""
     certificate, key = person("ghopper")
     said = refusal({"flask_app_tls_certificate_file": str(certificate), "flask_app_tls_key_file": str(key)})
     assert "is not for servers, as its extendedKeyUsage has no serverAuth" in said

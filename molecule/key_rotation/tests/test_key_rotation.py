@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys are published, switched and retired; whoever logs in notices nothing. The tests go through it in this order."""
+"""Keys are published, switched and retired, without a failed login. The tests do this in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register() -> None:
 
 
 def signers() -> list[bool]:
-    """Tell, for each signing key in the metadata, whether requests are signed with it."""
+    """Return, for each signing key in the metadata, whether requests are signed with it."""
     with bench_client.client() as visitor:
         request = visitor.get("/login", follow_redirects=False).next_request
         return [bench_client.signed_with(request, key) for key in bench_client.sp_certificates(visitor, "signing")]
@@ -48,7 +48,7 @@ def log_in() -> None:
 
 
 def unchanged(said: str) -> bool:
-    """Tell whether a run changed nothing."""
+    """Return whether a run changed nothing."""
     return "changed=0 unreachable=0 failed=0" in said
 
 
@@ -102,7 +102,7 @@ def test_switching_too_early_is_refused():
 
 
 def test_next_keys_sign_when_the_time_is_over(web):
-    """The metadata was published 15 days ago, says the host's disk."""
+    """According to the host's disk, the metadata was published 15 days ago."""
     web.check_output(f"touch --no-dereference --date='15 days ago' {KEYS}/next")
     code, said = rotate("switch")
     assert code == 0, said
@@ -149,8 +149,8 @@ def write_keys(directory: Path) -> x509.Certificate:
     return certificate
 
 
-def test_keys_are_handed_to_the_host(web, run_site, tmp_path):
-    """Several hosts share keys that the controller holds; a rotation moves directories there."""
+def test_keys_are_copied_from_the_controller(web, run_site, tmp_path):
+    """Several hosts share keys on the controller; a rotation moves directories there."""
     active, following = write_keys(tmp_path / "active"), write_keys(tmp_path / "next")
     code, said = run_site({"saml_sp_keys_directory": str(tmp_path)})
     assert code == 0, said

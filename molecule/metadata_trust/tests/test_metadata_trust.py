@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not what was trusted is refused, by a run and by shibd; the site goes on with what it had.
+"""Metadata that fails verification is refused, by a run and by shibd; the site keeps using the accepted copy.
 
 The tests go from refusals, which change nothing, to changes, in this order.
 """
@@ -41,7 +41,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><x
 
 @pytest.fixture(scope="module", autouse=True)
 def documents() -> Iterator[None]:
-    """Publish every kind of metadata that somebody could put in the place of the right one."""
+    """Publish every kind of metadata with which an attacker could replace the right one."""
     cern, university = federation.entities()
     genuine = federation.sign(federation.aggregate(cern, university))
     members = [etree.tostring(member) for member in etree.fromstring(genuine)[1:]]
@@ -64,12 +64,12 @@ def documents() -> Iterator[None]:
 
 
 def accepted(web) -> str:
-    """Return checksums of all that shibd knows about identity providers."""
+    """Return checksums of all metadata that shibd has."""
     return web.check_output("sha256sum /etc/shibboleth/*.xml /etc/shibboleth/*.pem /var/cache/shibboleth/*.xml")
 
 
 def log_in() -> str:
-    """Log in as a new visitor; return who the site says that is."""
+    """Log in as a new visitor; return the user that the site shows."""
     with bench_client.client() as session:
         bench_client.saml_login(session, "/login", "cpayne")
         return session.get("/api/me").json().get("identifier")
@@ -87,7 +87,7 @@ REFUSALS = {
     "tied to nothing": (
         UNSIGNED,
         None,
-        ["is not tied to anything that you trust", PINNED_KEY.replace(":", ""), "write it into saml_sp_idp_keys"],
+        ["is neither signed nor pinned", PINNED_KEY.replace(":", ""), "write it into saml_sp_idp_keys"],
     ),
     "of an unknown key": (
         UNSIGNED | {"saml_sp_idp_keys": [OTHER_KEY]},
@@ -117,7 +117,7 @@ def test_metadata_is_refused_and_the_accepted_one_stays(web, run_site, variables
 
 @pytest.mark.parametrize("document", ["tampered.xml", "unsigned.xml", "other-key.xml", "expired.xml", "bomb.xml"])
 def test_shibd_itself_refuses_what_the_address_gives_later(web, document):
-    """After the run, somebody takes over the federation's web server; shibd starts anew and keeps the accepted copy."""
+    """After the run, an attacker takes over the federation's web server; shibd restarts and keeps the accepted copy."""
     directory = f"{federation.DIRECTORY}/federation"
     before = accepted(web)
     federation.on_host("cp", f"{directory}/{document}", f"{directory}/metadata.xml")
@@ -127,8 +127,8 @@ def test_shibd_itself_refuses_what_the_address_gives_later(web, document):
     federation.main()
 
 
-def test_metadata_out_of_date_lets_nobody_in(web, run_site):
-    """What was right when it was accepted is no longer used after its end, although nobody runs anything."""
+def test_expired_metadata_allows_no_login(web, run_site):
+    """Accepted metadata is no longer used after its expiry, without a run."""
     cern, _ = federation.entities()
     term = timedelta(seconds=90)
     end = time.monotonic() + term.total_seconds() + 1
@@ -145,7 +145,7 @@ def test_metadata_out_of_date_lets_nobody_in(web, run_site):
 def refused_by_shibd(web, documents: dict[str, bytes]) -> set[str]:
     """Have shibd load documents as it loads a copy, in one run of its check; return the names of those that it refuses.
 
-    Many of its messages name none. So something that is no XML stands behind each document, as a mark in what it says.
+    Many of its messages name none. So something that is not XML follows each document, as a mark in its output.
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -175,7 +175,7 @@ def refused_by_shibd(web, documents: dict[str, bytes]) -> set[str]:
 
 
 def test_shibd_agrees_about_every_document_that_the_module_judges(web):
-    """tests/unit has what the module says of them."""
+    """tests/unit has the module's results."""
     judged = {**metadata_corpus.REFUSED, **metadata_corpus.USELESS}
     odd = {name: text if isinstance(text, bytes) else text.encode() for name, (text, _words) in judged.items()}
     refused = refused_by_shibd(web, metadata_corpus.ACCEPTED | odd)

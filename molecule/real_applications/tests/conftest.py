@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the applications share: somebody whom httpd has authenticated."""
+"""Fixtures for the tests of the applications: a user whom httpd has authenticated."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from bench_client import BenchTransport
 
 @pytest.fixture
 def site() -> Callable[..., httpx.Client]:
-    """Return what opens a client of one of the host's names, as alice unless `auth` says otherwise."""
+    """Return a function that opens a client of one of the host's names, as alice unless `auth` is another user."""
 
     def connect(name: str = "apps.example.org", **options) -> httpx.Client:
         settings = {"auth": ("alice", "alice"), "follow_redirects": True, "timeout": 60} | options

@@ -56,6 +56,6 @@ def test_trac_logs_the_user_in_and_returns_to_its_first_page(alice: httpx.Client
 
 
 @pytest.mark.parametrize("path", ["/django/", "/radicale/", "/trac/"])
-def test_nobody_gets_in_without_a_password(site, path: str) -> None:
+def test_no_access_without_a_password(site, path: str) -> None:
     with site(auth=None) as session:
         assert session.get(path).status_code == 401

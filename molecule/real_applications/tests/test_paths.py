@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever runs an application, it finds the same SCRIPT_NAME and PATH_INFO for the same address."""
+"""Under every server, an application gets the same SCRIPT_NAME and PATH_INFO for the same address."""
 
 import base64
 import http.client
@@ -14,7 +14,7 @@ from bench_fixtures import run_playbook
 LOGIN = f"Basic {base64.b64encode(b'alice:alice').decode()}"
 DJANGO, RADICALE, TRAC = (("apps.example.org", prefix) for prefix in ("/django", "/radicale", "/trac"))
 PGADMIN = ("pgadmin.example.org", "")
-# What follows the prefix, and the PATH_INFO that is due, with a character for each byte. NAME is the prefix's name.
+# The part after the prefix, and the expected PATH_INFO, with a character for each byte. NAME is the prefix's name.
 PATHS = {
     "": "",
     "?x=1": "",
@@ -70,7 +70,7 @@ def seen(site: tuple[str, str], path: str) -> tuple[str, str] | None:
 
 
 def due(site: tuple[str, str]) -> Iterator[tuple[str, tuple[str, str] | None]]:
-    """Give each path with what is due for it, under a prefix or without one."""
+    """Yield each path with its expected values, under a prefix or without one."""
     prefix = site[1]
     for path, rest in PATHS.items():
         if prefix or path.startswith("/"):

@@ -24,7 +24,7 @@ from refusal_runs import pack
 NAME = "flask.example.org"
 IDP = "https://auth.cern.ch/auth/realms/cern"
 
-# Whatever a package list, a log or Ansible's own working directory may change by itself.
+# Paths that package lists, logs or Ansible's working directory change by themselves.
 NOT_COMPARED = ("/root", "/var/cache/apt", "/var/lib/apt", "/var/lib/systemd", "/var/log")
 
 
@@ -141,7 +141,7 @@ PROVIDED = {
 }
 
 ACME = {"apache_ssl_certificate_source": "acme", "apache_ssl_acme_contact": "root@example.org"}
-# Metadata is looked at once the service provider's description is without faults.
+# Metadata is checked only if the service provider's variables have no faults.
 COPY = {"saml_sp_idp_metadata_file": "{files}/idp.xml"}
 FETCHED = {"saml_sp_idp_metadata_file": ""}
 ASKED = FETCHED | {"saml_sp_idp_metadata_url": ""}
@@ -149,7 +149,7 @@ CERN = COPY | {"saml_sp_profile": "cern"}
 
 UPN = {"id": "upn", "name": "upn", "format": "basic"}
 
-# Each of these has a fault of its own, and UPN is by what users log in.
+# Each of these has its own fault, and UPN identifies the users.
 ATTRIBUTES = CERN | {
     "saml_sp_remote_user": ["upn"],
     "saml_sp_attributes": [
@@ -161,7 +161,7 @@ ATTRIBUTES = CERN | {
     ],
 }
 
-# What is wrong, with every variable that it depends on, and what the message must say about it.
+# Each fault with every variable that it depends on, and what the message must contain.
 CASES = {
     "no server name": (
         COPY | {"flask_sso_server_name": ""},
@@ -218,19 +218,19 @@ CASES = {
             "apache_ssl_key_file": "{files}/misnamed.key",
             "flask_sso_server_name": NAME,
         },
-        ["{files}/misnamed.pem", "made out to DNS:www.example.com", f'not to "{NAME}"', "subjectAltName"],
+        ["{files}/misnamed.pem", "issued for DNS:www.example.com", f'not for "{NAME}"', "subjectAltName"],
     ),
-    "an ACME authority without a contact": (
+    "an ACME CA without a contact": (
         ACME | {"apache_ssl_acme_contact": ""},
-        ['apache_ssl_acme_contact is ""', "an email address that the authority may warn"],
+        ['apache_ssl_acme_contact is ""', "an email address to which the CA may write"],
     ),
-    "an ACME authority over plain HTTP": (
+    "an ACME CA over plain HTTP": (
         ACME | {"apache_ssl_acme_directory": "http://acme.example.org/dir"},
         ['apache_ssl_acme_directory is "http://acme.example.org/dir"', "Write the https address"],
     ),
     "a port where ACME does not ask": (
         ACME | {"apache_ssl_http_port": 8080},
-        ["apache_ssl_http_port is 8080", "port 80 alone"],
+        ["apache_ssl_http_port is 8080", "port 80 only"],
     ),
     "days to the end in words": (
         {"apache_ssl_expiry_days": -1},
@@ -243,7 +243,7 @@ CASES = {
             "apache_ssl_key_file": "{files}/issued.key",
             "apache_ssl_chain_file": "{files}/another.pem",
         },
-        ["{files}/issued.pem", "{files}/another.pem", "does not belong to what issued the certificate", "Give"],
+        ["{files}/issued.pem", "{files}/another.pem", "did not issue it", "Give"],
     ),
     "no directory of the application": (
         {"flask_app_source": "/no/such/directory"},
@@ -271,7 +271,7 @@ CASES = {
     ),
     "a directory that is in use": (
         {"flask_app_path": "/usr/lib", "flask_app_user": "flask_app"},
-        ['flask_app_path is "/usr/lib"', "this role has not put there", "Name another directory"],
+        ['flask_app_path is "/usr/lib"', "this role has not created", "Name another directory"],
     ),
     "one account for code and application": (
         {"flask_app_user": "web", "flask_app_owner": "web"},
@@ -291,7 +291,7 @@ CASES = {
     ),
     "a name that no environment can have": (
         {"flask_app_environment": {"API-KEY": "hunter2"}},
-        ['flask_app_environment has "API-KEY", which is no name of an environment variable', "Write letters"],
+        ['flask_app_environment has "API-KEY", which is not a valid variable name', "Write letters"],
     ),
     "an environment in which Python does not start": (
         {"flask_app_environment": {"PYTHONHOME": "/opt/python"}},
@@ -299,7 +299,7 @@ CASES = {
     ),
     "a credential that is a path": (
         {"flask_app_credentials": {"../environment": "hunter2"}},
-        ["flask_app_credentials has something else than secrets by name", '"ldap_password: ..."'],
+        ["flask_app_credentials has an invalid name or secret", '"ldap_password: ..."'],
     ),
     "a secret key that can be guessed": (
         {"flask_app_credentials": {"secret_key": "hunter2"}},
@@ -335,7 +335,7 @@ CASES = {
     ),
     "metadata over plain HTTP": (
         FETCHED | {"saml_sp_idp_metadata_url": "http://auth.cern.ch/metadata"},
-        ['saml_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "give an https address"],
+        ['saml_sp_idp_metadata_url is "http://auth.cern.ch/metadata"', "write an https address"],
     ),
     "metadata that cannot be fetched": (
         FETCHED | {"saml_sp_idp_metadata_url": "https://idp.invalid/metadata"},
@@ -343,7 +343,7 @@ CASES = {
     ),
     "two metadata sources": (
         COPY | {"saml_sp_idp_metadata_url": "https://idp.example.org/metadata"},
-        ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Keep the one that is meant"],
+        ["saml_sp_idp_metadata_url", "{files}/idp.xml", "Set only one of them"],
     ),
     "a query service without the key of its answers": (
         ASKED | {"saml_sp_mdq_url": "https://mdq.example.org/"},
@@ -359,7 +359,7 @@ CASES = {
     ),
     "a fingerprint that is none": (
         COPY | {"saml_sp_idp_keys": ["SHA256:Zm9v"]},
-        ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "names the keys"],
+        ["saml_sp_idp_keys is ['SHA256:Zm9v']", "64 hexadecimal digits", "reports the keys"],
     ),
     "neither an identity provider nor a discovery service": (
         COPY | {"saml_sp_profile": "federation"},
@@ -386,7 +386,7 @@ CASES = {
         [
             "{files}/form.xml",
             f"<OrganizationURL> in line 1 (of {IDP}) is empty",
-            "Ask whoever publishes it for a corrected one",
+            "Ask its publisher for a corrected one",
         ],
     ),
     "an entity bomb": (
@@ -411,19 +411,19 @@ CASES = {
     ),
     "ids that look the same in a header": (
         ATTRIBUTES,
-        ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot tell apart", "Change one of them"],
+        ['saml_sp_attributes has the ids "upn" and "UPN"', "cannot distinguish", "Change one of them"],
     ),
     "one id that is two kinds of value": (
         ATTRIBUTES,
         ['the id "upn" with different decoders or scopes', "Write the same for all, or choose another id"],
     ),
-    "a user name that everybody would have": (
+    "a user name that all users would have": (
         ATTRIBUTES,
         ['has a default for "upn"', "would be one user", "Leave it out"],
     ),
-    "a rule about an attribute that nobody has": (
+    "a rule about an unknown attribute": (
         CERN | {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
-        ["shibboleth_sp_protected asks for ['Role'], which nobody would have", "Write ids of saml_sp_attributes"],
+        ["shibboleth_sp_protected asks for ['Role'], which no user can have", "Write ids of saml_sp_attributes"],
     ),
     "a profile with a format that SAML does not know": (
         COPY | {"saml_sp_profile": "{files}/odd.yml"},
@@ -431,7 +431,7 @@ CASES = {
     ),
 }
 
-# What a variable of a role cannot be at all. All parts say that together, before they look any further.
+# Values that a role's argument specification refuses. Those of all parts are reported together, before other checks.
 CHOICES = {
     "an unknown source of certificates": (
         {"apache_ssl_certificate_source": "heaven"},
@@ -457,7 +457,7 @@ def test_everything_right_is_not_refused_and_only_looked_at(host, deploy):
 
 
 def test_profile_of_ones_own_is_a_file_and_no_more(host, deploy, files):
-    """Nobody has to touch the role for an identity provider that it does not know."""
+    """A new identity provider needs no change of the role."""
     profile = files / "profile.yml"
     profile.write_text(
         f"entity_id: https://{NAME}/sp\nidp_entity_id: {IDP}\nremote_user: [uid]\n"
@@ -506,7 +506,7 @@ def test_bad_input_is_refused_before_anything_changes(refusal, files, name):
 def test_one_fault_is_one_line(refused):
     refused(
         {"flask_app_memory": "much"},
-        '1 fault, to mend before anything is changed: - flask_app_memory is "much", which systemd would ignore. Write'
+        '1 fault, to fix before anything is changed: - flask_app_memory is "much", which systemd would ignore. Write'
         ' bytes, a number with K, M, G or T, a percentage or "infinity", for example "512M". PLAY RECAP',
     )
 
@@ -514,7 +514,7 @@ def test_one_fault_is_one_line(refused):
 def test_faults_of_two_roles_are_one_message(refused):
     refused(
         {"apache_ssl_expiry_days": -1, "flask_app_memory": "much"},
-        "2 faults, to mend before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
+        "2 faults, to fix before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
         ' 0, without quotes. - flask_app_memory is "much", which systemd would ignore.',
     )
 
@@ -524,13 +524,13 @@ def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
     code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_packages": "{{ nothing_like_it }}"})
     assert code == 2, said
     assert "'nothing_like_it' is undefined" in said
-    assert "1 fault, to mend before anything is changed: - apache_ssl_expiry_days is -1." in said
+    assert "1 fault, to fix before anything is changed: - apache_ssl_expiry_days is -1." in said
     assert disk(host) == before
 
 
-# What somebody has set up in httpd, whose packages are not even there, and what the message must say about it.
+# Configuration that an administrator added to httpd, which is not installed, and what the message must contain.
 SITES = {
-    "a site that nobody has said anything about": (
+    "a site without apache_ssl_other_sites": (
         {"sites-enabled/wiki.conf": "<VirtualHost *:80>\n</VirtualHost>\n", "conf-enabled/hand.conf": ""},
         {},
         [
@@ -543,25 +543,28 @@ SITES = {
     "a virtual host in httpd's main file": (
         {"apache2.conf": "<VirtualHost *:80>\n</VirtualHost>\n"},
         {"apache_ssl_other_sites": "remove"},
-        ["the virtual hosts in /etc/apache2/apache2.conf", "Take them out of the file"],
+        ["the virtual hosts in /etc/apache2/apache2.conf", "Remove them from the file"],
     ),
     "the site's name at another site": (
         {"apache2.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n"},
         {"apache_ssl_other_sites": "keep"},
-        [f"/etc/apache2/apache2.conf already answers for {NAME}", "Take the name or address out of that file"],
+        [f"/etc/apache2/apache2.conf already answers for {NAME}", "Remove the name or address from that file"],
     ),
     "a site that takes a whole address": (
         {"apache2.conf": "<VirtualHost 192.0.2.1:443>\nServerName wiki.example.org\n</VirtualHost>\n"},
         {"apache_ssl_other_sites": "keep"},
         ["/etc/apache2/apache2.conf already answers for 192.0.2.1"],
     ),
-    "a site of ours under a former name": (
+    "a site of this collection under a former name": (
         {
             "apache2.conf": "Include sites-enabled/*.conf\n",
             "sites-enabled/flask_sso-former.conf": f"<VirtualHost *:443>\nServerName {NAME}\n</VirtualHost>\n",
         },
         {},
-        ["/etc/apache2/sites-enabled/flask_sso-former.conf already answers", "If apache_ssl_site was another before"],
+        [
+            "/etc/apache2/sites-enabled/flask_sso-former.conf already answers",
+            "If apache_ssl_site had another value before",
+        ],
     ),
     "a mod_md that serves others": (
         {"apache2.conf": "LoadModule md_module modules/mod_md.so\n"},
@@ -572,7 +575,7 @@ SITES = {
 
 
 @pytest.mark.parametrize(("sites", "variables", "phrases"), SITES.values(), ids=SITES)
-def test_what_somebody_set_up_in_httpd_is_not_touched(host, refused, sites, variables, phrases):
+def test_configuration_of_an_administrator_is_not_touched(host, refused, sites, variables, phrases):
     for name, text in sites.items():
         host.check_output("mkdir --parents $(dirname /etc/apache2/%s)", name)
         host.check_output("printf %s %s > /etc/apache2/%s", "%s", text, name)
@@ -598,7 +601,7 @@ def test_ports_of_another_program_are_refused(host, refused):
 
 
 def test_unknown_operating_system_is_refused(host, refused):
-    """The host says of itself that it is another system."""
+    """The host reports another operating system."""
     host.check_output("printf 'NAME=openSUSE\\nID=opensuse-leap\\nVERSION_ID=15.6\\n' > /run/os-release")
     host.check_output("mount --bind /run/os-release /usr/lib/os-release")
     try:

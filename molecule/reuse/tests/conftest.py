@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of a reused role share: visitors from outside, and further runs of the playbook."""
+"""Fixtures for the tests of a reused role: visitors from outside, and further runs of the playbook."""
 
 from collections.abc import Callable
 from functools import partial

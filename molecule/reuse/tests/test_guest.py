@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two roles serve a stranger's application behind an Apache that was set up by hand, and leave the rest of it alone."""
+"""Two roles serve an unknown application behind an Apache that was set up by hand, and change nothing else of it."""
 
 from conftest import SCENARIO
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a release or a change brings, the site answers: with the new one, or with what it ran before.
+"""After every release or change, the site answers: with the new one, or with the previous one.
 
 The tests follow each other in the life of one site.
 """
@@ -16,7 +16,7 @@ def main_pid(host, unit: str) -> str:
 
 
 def settings(host) -> str:
-    """Return checksums of everything that the application's service is set up by."""
+    """Return checksums of all files of the application's service."""
     return host.check_output("find /etc/guestbook /etc/systemd/system/guestbook.* -type f -exec sha256sum {} +")
 
 
@@ -40,13 +40,13 @@ def test_release_that_cannot_be_imported_is_refused_and_the_old_one_keeps_servin
     run = deploy("unimportable", "import no_such_module\n", flask_app_keep_releases=1)
     assert run.code == 2, run.said
     assert "No module named 'no_such_module'" in run.said
-    assert 'cannot be imported as flask_app_wsgi ("app:app"). The release before it keeps running.' in run.said
+    assert 'cannot be imported as flask_app_wsgi ("app:app"). The previous release keeps running.' in run.said
     assert (settings(host), main_pid(host, "guestbook")) == before
     host.check_output("systemctl restart guestbook")
     assert page().text == served
 
 
-def test_release_that_cannot_start_is_taken_back_without_a_failed_request(host, deploy, page):
+def test_release_that_cannot_start_is_rolled_back_without_a_failed_request(host, deploy, page):
     before, served = settings(host), page().text
     with visitors("/", "/", "/slow") as answers:
         run = deploy(
@@ -65,7 +65,7 @@ def test_release_that_cannot_start_is_taken_back_without_a_failed_request(host, 
     assert page().text == served
 
 
-def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
+def test_interrupted_run_is_completed_by_the_next_one(host, deploy, page):
     served = page().text
     interrupted = deploy("third", stop_at="Stage the module and the proxy rules")
     assert interrupted.code == -9
@@ -78,7 +78,7 @@ def test_interrupted_run_is_made_good_by_the_next_one(host, deploy, page):
     assert deploy("third").changed == 0
 
 
-def test_only_as_many_releases_stay_as_are_wanted(host, deploy, page):
+def test_only_the_configured_number_of_releases_is_kept(host, deploy, page):
     assert len(host.file("/srv/guestbook/releases").listdir()) == 3
     (shared,) = host.file("/srv/guestbook/venvs").listdir()  # as the requirements are the same
     run = deploy("third", flask_app_keep_releases=1, flask_app_processes=1)
@@ -89,7 +89,7 @@ def test_only_as_many_releases_stay_as_are_wanted(host, deploy, page):
     assert page().text == "third"
 
 
-def test_module_is_the_compiled_one_or_the_packaged_one_as_wanted_and_compiled_once(host, deploy, page):
+def test_module_is_the_configured_one_and_compiled_once(host, deploy, page):
     (compiled,) = proxy_modules(host)
     made = host.file(compiled).mtime
     assert compiled != f"{MODULES}/mod_proxy_uwsgi.so"
@@ -110,6 +110,6 @@ def test_fragment_that_httpd_does_not_understand_leaves_everything_as_it_was(hos
     run = deploy("third", uwsgi_proxy_excluded_paths=["/ /elsewhere"])
     assert run.code == 2, run.said
     assert "/etc/apache2/by-hand.d/guestbook.conf" in run.said
-    assert "every file is as it was and the service was left alone" in run.said
+    assert "every file is as it was and the service was not touched" in run.said
     assert (fragment.content_string, main_pid(host, "apache2")) == before
     assert page().text == "third"

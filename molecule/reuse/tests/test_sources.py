@@ -35,7 +35,7 @@ OFFSET = time.strftime("%z")
 def environment():
     return dict(os.environ) | {"OFFSET": OFFSET}
 """
-# How the application is asked where httpd does not stand before it.
+# Requests the application without httpd in front of it.
 ASK = """
 import socket
 
@@ -69,7 +69,7 @@ LINKS = {
 
 @pytest.fixture
 def peculiar(tmp_path, deploy) -> Callable[..., Run]:
-    """Deploy an application with everything that people's applications have beside a module."""
+    """Deploy an application with everything that applications may have in addition to a module."""
 
     def run(release: str, requirements: str = "", **variables) -> Run:
         for path, content in FILES.items():
@@ -92,7 +92,7 @@ def peculiar(tmp_path, deploy) -> Callable[..., Run]:
 
 
 def has_all(seen: dict) -> bool:
-    """Return whether an application saw the environment that it was to see, from its first line on."""
+    """Return whether an application had the expected environment, from its first line on."""
     wanted = ENVIRONMENT | SERVER_ENVIRONMENT | {"OFFSET": "+0900"}
     return {name: seen.get(name) for name in wanted} == wanted
 
@@ -127,7 +127,7 @@ def test_requirement_of_another_server_is_refused_and_the_old_release_keeps_serv
     assert run.code == 2, run.said
     assert "The requirements of the application install another uwsgi than uwsgi==2.0.31" in run.said
     assert (
-        "Take it out of deploy/requirements.txt, or set flask_app_uwsgi_version and flask_app_uwsgi_sha256" in run.said
+        "Remove it from deploy/requirements.txt, or set flask_app_uwsgi_version and flask_app_uwsgi_sha256" in run.said
     )
     assert "The user requested uWSGI==2.0.30" in run.said
     assert page().text == "peculiar"
@@ -137,7 +137,7 @@ def test_failed_import_names_what_was_left_out(peculiar, page):
     run = peculiar("unconfigured", flask_app_environment={})  # so src is not on the path
     assert run.code == 2, run.said
     assert "No module named 'settings'" in run.said
-    assert "The release before it keeps running. Left out of the release: .env, node_modules/." in run.said
+    assert "The previous release keeps running. Left out of the release: .env, node_modules/." in run.said
     assert page().text == "peculiar"
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where httpd itself runs the application, releases are as safe, and no request holds a thread for ever.
+"""With httpd running the application, releases are as safe, and no request holds a thread forever.
 
 The tests follow each other, and those of the other files, in the life of one site.
 """
@@ -38,15 +38,15 @@ def test_first_release_is_served(release, page):
 
 
 def test_new_release_replaces_the_old_one_without_a_failed_request(release):
-    """Whoever asked for something slow gets it, from the release that took the request."""
+    """A slow request is finished by the release that accepted it."""
     with visitors("/", "/", "/slow?seconds=2") as answers:
         run = release("fifth")
     assert run.code == 0, run.said
     assert set(answers) == {"200 fourth", "200 fifth"}
 
 
-def test_release_that_mod_wsgi_cannot_load_is_taken_back(host, release, page):
-    """It can be imported, so only the site's own answer tells; every process goes back to the release before."""
+def test_release_that_mod_wsgi_cannot_load_is_rolled_back(host, release, page):
+    """It can be imported, so only the site's response shows it; every process loads the previous release again."""
     before = links(host)
     run = release("unloadable", "import sys\n\nif 'mod_wsgi' in sys.modules:\n    raise RuntimeError('not today')\n")
     assert run.code == 2, run.said
@@ -63,7 +63,7 @@ def test_request_that_takes_too_long_is_given_up_in_time(page):
 
 
 def test_site_recovers_when_no_request_ends(page):
-    """Every thread is taken; mod_wsgi replaces the processes, and nobody has to reload httpd."""
+    """Every thread is busy; mod_wsgi replaces the processes, without a reload of httpd."""
     with ThreadPoolExecutor(REQUESTS) as crowd:
         assert min(answer.status_code for answer in crowd.map(page, [ENDLESS] * REQUESTS)) >= 500
     deadline = time.monotonic() + 8 * SECONDS

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of all servers share: each test that asks for `server` runs once for every server."""
+"""Fixtures for the tests of all servers: each test with `server` runs once for every server."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

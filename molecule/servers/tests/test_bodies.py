@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every answer of the application reaches the visitor, whatever was sent with the request and however fast."""
+"""Every response of the application reaches the visitor, whatever the request contains and however fast it is sent."""
 
 import hashlib
 import time
@@ -28,7 +28,7 @@ def parts(size: int, pause: float = 0) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("http", HTTP)
 @pytest.mark.parametrize("size", SIZES)
-def test_body_that_nobody_reads_does_not_cost_the_answer(server: str, http: dict, size: int) -> None:
+def test_unread_body_does_not_lose_the_response(server: str, http: dict, size: int) -> None:
     """A method that is not allowed, and a path that does not exist, under load."""
     body = b"a" * size
     rounds = max(1, min(25, 5_000_000 // size))
@@ -43,8 +43,8 @@ def test_body_that_nobody_reads_does_not_cost_the_answer(server: str, http: dict
 
 
 @pytest.mark.parametrize("http", HTTP)
-def test_large_answer_to_a_large_request_that_nobody_reads_is_whole(server: str, http: dict) -> None:
-    """Neither side waits for the other to listen."""
+def test_large_response_to_a_large_unread_request_is_complete(server: str, http: dict) -> None:
+    """Neither side waits forever for the other to read."""
     with stranger(server, **http) as client:
         for _ in range(3):
             answer = client.post("/unread/5000000", content=b"a" * 5_000_000)
@@ -79,7 +79,7 @@ def test_visitor_who_asks_before_sending_gets_an_answer(site: httpx.Client) -> N
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
 def test_slow_upload_may_take_longer_than_a_request(server: str) -> None:
-    """The application is asked when all has arrived; its seconds count from then. Several come at once."""
+    """The application is called when all has arrived; its time limit begins then. Several come at once."""
     size = 6_000_000
 
     def upload(pause: float) -> str:
@@ -92,7 +92,7 @@ def test_slow_upload_may_take_longer_than_a_request(server: str) -> None:
 
 
 def test_requests_that_end_cost_nothing_those_that_still_arrive(server: str) -> None:
-    """Threads of a process share what uWSGI knows of its time limit."""
+    """Threads of a process share one deadline in uWSGI."""
 
     def upload() -> int:
         with stranger(server) as client:
@@ -123,7 +123,7 @@ def test_visitor_who_listens_slowly_gets_all(server: str) -> None:
 
 
 def test_body_that_is_too_large_is_refused(site: httpx.Client, server: str) -> None:
-    """Also where httpd lets it through, so that nobody fills the disk. uWSGI hangs up, the others say so."""
+    """Also if httpd accepts it, so that the disk does not fill. uWSGI closes the connection, the others answer 413."""
     size = ALLOWED + 1
     answer = site.post("/digest", content=parts(size), headers={"Content-Length": str(size)})
     assert answer.status_code in ({500, 503} if server == "uwsgi" else {413})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release replaces the one before without a pause, or does not replace it at all.
+"""A release replaces the previous one without downtime, or does not replace it at all.
 
 The tests follow each other in the life of one application under each server.
 """
@@ -16,7 +16,7 @@ HANGS = {"a server": "app.run(port=5055)\n", "a lock": f"{THREAD}threading.Event
 
 
 def state(host, server: str) -> str:
-    """Return checksums of everything that the application's service is set up by, and its data."""
+    """Return checksums of all files of the application's service, and its data."""
     name = f"on_{server}"
     return host.check_output(
         f"find /etc/{name} /var/lib/{name} /etc/systemd/system -type f -path '*/{name}*' -exec sha256sum {{}} +"
@@ -24,14 +24,14 @@ def state(host, server: str) -> str:
 
 
 def test_site_goes_on_while_old_processes_finish_a_stream(host, server, deploy) -> None:
-    """Whoever asks meanwhile is served at once, by the old release or the new one, and the stream ends as it began.
+    """Requests meanwhile are served at once, by the old release or the new one, and the stream ends as it began.
 
     The new release is made by a function.
     """
     waits, pending = [], []
 
     def visit() -> bool:
-        """Ask until the new release answers, then let the stream end; tell whether it was still running."""
+        """Send requests until the new release answers, then let the stream end; return whether it was still running."""
         release = ""
         while release != "third" and not pending[0].done():
             began = time.monotonic()
@@ -59,7 +59,7 @@ def test_site_goes_on_while_old_processes_finish_a_stream(host, server, deploy) 
 
         run = deploy("third", flask_app_wsgi="app:create_app()", watch=watch, **slow)
     assert run.code == 0, run.said
-    assert pending[1].result(), "nobody saw the new release before the stream had ended"
+    assert pending[1].result(), "no request reached the new release before the stream had ended"
     events = pending[0].result().split()
     assert set(events) == {"data:", "second", "end"}
     assert events[-1] == "end"
@@ -70,7 +70,7 @@ def test_release_that_answers_with_server_errors_is_rolled_back(host, server, de
     before = state(host, server)
     run = deploy("broken", '\n\n@app.before_request\ndef fail():\n    raise RuntimeError("not today")\n')
     assert run.code == 2
-    assert "could not run with its new files, so they were replaced by the ones before" in run.said
+    assert "could not run with its new files, so they were rolled back to the previous ones" in run.said
     assert "500 INTERNAL SERVER ERROR" in run.said.upper()
     assert ("The web server's error log has the reason" if server == "mod_wsgi" else "not today") in run.said
     assert {site.get("/").text for _ in range(20)} == {"third"}
@@ -79,7 +79,7 @@ def test_release_that_answers_with_server_errors_is_rolled_back(host, server, de
 
 @pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 def test_function_that_makes_the_application_is_refused_by_its_name(host, server, deploy, site) -> None:
-    """The message says how it is named."""
+    """The message says what to write."""
     before = state(host, server)
     run = deploy("third", flask_app_wsgi="app:create_app")
     assert run.code == 2
@@ -92,7 +92,7 @@ def test_function_that_makes_the_application_is_refused_by_its_name(host, server
 @pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 @pytest.mark.parametrize("code", HANGS.values(), ids=HANGS)
 def test_import_that_does_not_end_is_refused_in_time(host, server, deploy, site, code) -> None:
-    """The message says where it stood, and nothing of it runs on."""
+    """The message says where it was, and no process of it keeps running."""
     before = state(host, server)
     run = deploy("endless", code, flask_app_start_seconds=5)
     assert run.code == 2
@@ -106,7 +106,7 @@ def test_import_that_does_not_end_is_refused_in_time(host, server, deploy, site,
 
 @pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 def test_import_that_is_only_a_trial_leaves_the_data_alone(host, server, deploy) -> None:
-    """It finds the data that is there, what it writes is gone with it, and so are its threads."""
+    """It reads the existing data, its writes are discarded, and its threads end."""
     host.check_output("runuser --user on_uwsgi -- sh -c 'echo kept > /var/lib/on_uwsgi/data'")
     before = state(host, server)
     code = (

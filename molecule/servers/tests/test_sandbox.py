@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sandbox forbids is an error in the application, which goes on; what an application needs can be allowed."""
+"""What the sandbox forbids is an error in the application, which keeps running; exceptions can be allowed."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_owner_may_give_a_file_to_a_group_of_its_own(site) -> None:
 
 @pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
 def test_what_an_application_needs_can_be_allowed(deploy, site) -> None:
-    """And nothing else is."""
+    """And nothing else is allowed."""
     run = deploy("allowed", flask_app_allow=["jit", "proc", "scheduling"])
     assert run.code == 0, run.said
     found = {name: site.get(f"/need/{name}").text.split()[1] for name in FORBIDDEN}

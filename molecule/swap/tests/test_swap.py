@@ -22,7 +22,7 @@ UNITS = {"uwsgi": "flask_app", "gunicorn": "flask_app-gunicorn"}
 
 @dataclass(frozen=True)
 class Step:
-    """What the site is to be."""
+    """The authentication and the server of the site."""
 
     server: str
     authentication: str
@@ -30,7 +30,7 @@ class Step:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that say so."""
+        """The variables for them."""
         return {
             "flask_sso_app_server": self.server,
             "flask_sso_authentication": self.authentication,
@@ -56,15 +56,15 @@ def files(web: Host) -> str:
     return web.check_output(f"find {directories} -type f -exec sha256sum {{}} + | sort --key=2")
 
 
-def test_change_over_that_fails_leaves_no_file_that_nothing_runs_with(web: Host, visitor: httpx.Client) -> None:
-    """The new server cannot start, and no later reload of httpd turns to it."""
+def test_failed_change_of_server_leaves_no_unused_file(web: Host, visitor: httpx.Client) -> None:
+    """The new server cannot start, and no later reload of httpd uses it."""
     before = files(web)
     variables = Step("gunicorn", "shibboleth").variables | {"flask_app_writable_paths": ["/no/such/path"]}
     code, said = run_playbook("site.yml", variables)
     assert code == 2
     assert "flask_app-gunicorn.service could not run with its new files" in said
-    assert "it is gone, as it had not been there" in said
-    assert "What no service runs with yet was rolled back" in said
+    assert "it was removed, as it did not exist before" in said
+    assert "Files that no service has loaded were rolled back" in said
     assert files(web) == before
     web.check_output("systemctl reload apache2")
     assert visitor.get("/healthz").status_code == 200
@@ -76,13 +76,13 @@ def test_change_over_that_fails_leaves_no_file_that_nothing_runs_with(web: Host,
     ids=lambda step: f"{step.server}+{step.authentication}",
 )
 def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, before: Step, step: Step) -> None:
-    """Nobody gets an error meanwhile, the login works without a new registration, and nothing of the past runs on."""
+    """No request fails meanwhile, the login works without a new registration, and no old process keeps running."""
     with bench_client.visitors("/healthz", "/", "/healthz") as answers:
         code, said = run_playbook("site.yml", step.variables)
     assert code == 0, said
     assert len(answers) > 100
     failed = [answer for answer in answers if not answer.startswith("200 ")]
-    # When httpd is reloaded, it takes mod_wsgi's socket away before it has the new one: a moment of 503.
+    # At a reload, httpd removes mod_wsgi's socket before it creates the new one: a moment of 503.
     assert len(failed) <= (10 if before.server == "mod_wsgi" else 0), failed
     assert all(answer.startswith("503 ") for answer in failed)
 
@@ -109,8 +109,8 @@ def test_site_changes_over_and_keeps_serving(web: Host, visitor: httpx.Client, b
         assert ("/mod_wsgi-6" in maps) == (step.module == "compiled")
 
 
-def test_people_with_certificates_come_in_by_mod_wsgi_too(web: Host) -> None:
-    """A third authentication, on the same host; shibd is stopped, and nobody else gets a page."""
+def test_people_with_certificates_get_in_with_mod_wsgi_too(web: Host) -> None:
+    """A third authentication, on the same host; shibd is stopped, and no other visitor gets a page."""
     variables = Step("mod_wsgi", "client_certificates", "compiled").variables
     code, said = run_playbook(
         "site.yml", variables | {"private_ca_people": [{"id": "ghopper", "name": "Grace Hopper"}]}

@@ -11,10 +11,10 @@ release=$1 venv=$2 owner=$3 user=$4
 shift 4
 ln --symbolic --force --no-dereference "$venv" "$release/venv"
 chown --no-dereference "$owner:$owner" "$release/venv"
-# Other files than the application's own are no fault if Python cannot compile them: templates, tools for another version.
+# A file that Python cannot compile is no error: it may be a template, or a tool for another version.
 runuser --user "$owner" -- "$venv/bin/python" -I -c \
     'import compileall, os, sys; os.umask(0o022); compileall.compile_dir(sys.argv[1], quiet=2)' "$release/app"
-# Whoever ran something in there as root may have left files that nobody else reads. What runs from there goes on.
+# A command that root ran there may have left files that only root can read. Running processes are not affected.
 chmod --recursive u+rwX,go+rX "$release" "$venv"
 cd /
 closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not -readable -o -type d -not -executable ')' 2>&1) &&

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print what is installed otherwise than the arguments ("name==version") and the packages themselves have it."""
+"""Print packages that differ from the arguments ("name==version") or whose files have changed."""
 
 import hashlib
 import sys
@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 for requirement in sys.argv[1:]:
     name, version = requirement.split("==")
     installed = distribution(name)
-    source = installed.read_text("direct_url.json")  # where it is from, if not from the package index
+    source = installed.read_text("direct_url.json")  # its source, unless that is the package index
     if installed.version != version or source:
         print(name, installed.version, source or "")
     for file in installed.files:

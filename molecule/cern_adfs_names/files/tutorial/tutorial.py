@@ -46,7 +46,7 @@ sso = SSO(app)
 
 @sso.login_handler
 def log_in(user):
-    """Remember who logged in, from text that WSGI hands over as Latin-1."""
+    """Remember who logged in, from text that WSGI passes as Latin-1."""
     session["user"] = {name: value and value.encode("latin-1").decode("utf-8") for name, value in user.items()}
     return redirect("/")
 

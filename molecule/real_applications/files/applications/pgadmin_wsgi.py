@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serve pgAdmin, which makes its database when it is first imported."""
+"""Serve pgAdmin, which creates its database at the first import."""
 
 import builtins
 import os
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from echo import echoing
 
 builtins.SERVER_MODE = True
-# pgAdmin insists on an account of its own, with which nobody logs in where httpd says who somebody is.
+# pgAdmin requires an account of its own, which is not used if httpd authenticates the users.
 os.environ.setdefault("PGADMIN_SETUP_PASSWORD", secrets.token_urlsafe())
 sys.path.insert(1, find_spec("pgadmin4").submodule_search_locations[0])
 

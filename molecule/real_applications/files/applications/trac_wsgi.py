@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make Trac's project where there is none, bring it up to date, then serve."""
+"""Create Trac's project if there is none, upgrade it, then serve."""
 
 import fcntl
 import os

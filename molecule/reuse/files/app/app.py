@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody's application: it says which release it is, at once or after a while."""
+"""A user's application: it answers with its release, at once or after a while."""
 
 import time
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody's application: it reads what is sent or does not, answers for long, and does what a sandbox forbids."""
+"""A user's application: it reads a body or does not, sends long responses, and does what a sandbox forbids."""
 
 import hashlib
 import mmap
@@ -57,7 +57,7 @@ def events():
 
 
 def change_owner():
-    """Give a file to a group of one's own, as its owner may."""
+    """Change a file's group to another one of its owner."""
     with tempfile.NamedTemporaryFile() as file:
         os.chown(file.name, -1, os.getgid())
 
@@ -82,5 +82,5 @@ def need(name):
 
 
 def create_app():
-    """Make the application, for who names a function that does."""
+    """Create the application, for a flask_app_wsgi that names a function."""
     return app

@@ -42,7 +42,7 @@ TEMPLATES = [
         },
     }
 ]
-# In full: what collectstatic learns while nobody asks for anything would lack the prefix.
+# In full: without a request, collectstatic would not know the prefix.
 STATIC_URL = "/django/public/static/"
 STATIC_ROOT = "/srv/django/public/static"
 MEDIA_URL = "/django/public/media/"

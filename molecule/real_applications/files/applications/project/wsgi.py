@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the database and the static files up to date, then serve."""
+"""Upgrade the database and the static files, then serve."""
 
 import fcntl
 import os
