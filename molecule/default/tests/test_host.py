@@ -104,7 +104,7 @@ def test_keys_and_sockets_are_closed_to_all_others(web: Host, path: str, right: 
 def test_shibd_stays_closed_when_temporary_directories_are_set_up(web: Host) -> None:
     """As after a package is changed; the distribution's own setting would let every account pass."""
     web.check_output("systemd-tmpfiles --create --prefix=/run/shibboleth")
-    assert web.check_output("stat --format '%%U %%G %%a' /run/shibboleth") == "_shibd www-data 750"
+    assert web.check_output("stat --format '%%U %%G %%a' %s", "/run/shibboleth") == "_shibd www-data 750"
 
 
 def test_application_cannot_change_its_own_code(web: Host) -> None:
