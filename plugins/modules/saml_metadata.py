@@ -16,7 +16,7 @@ description:
   - Requires the form that shibd requires, and that the expected identity provider has an address for logins and a
     readable key.
   - Refuses what programs interpret in different ways, such as descriptions inside of a signature.
-  - Requires a reason to trust the document: O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
+  - Requires a reason to trust the document, O(signing_certificate), O(sha256) or O(idp_keys). Every one that is given
     has to hold. A document that comes from a place which proves nothing needs one of them, see O(trusted_source).
   - Changes nothing. It needs lxml, signxml and cryptography where it runs, usually on the controller.
 author: campus.flask_sso contributors (!UNKNOWN)
