@@ -72,10 +72,10 @@ def deploy(variables: dict, issue: bool = False) -> str:
     return said
 
 
-def refusal(variables: dict) -> str:
-    """Require that the checks with which a run begins refuse these variables; return what they say."""
+def refusal(variables: dict, *options: str) -> str:
+    """Require that a run, by default the checks with which it begins, refuses these variables; return what it says."""
     playbook = f"molecule/{os.environ['MOLECULE_SCENARIO_NAME']}/converge.yml"
-    code, said = run_playbook(playbook, variables, "--tags=preflight")
+    code, said = run_playbook(playbook, variables, *(options or ["--tags=preflight"]))
     assert code == 2, said
     return said
 
