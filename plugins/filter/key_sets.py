@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Callable
 
 from ansible_collections.campus.flask_sso.plugins.module_utils.sp_keys import LINKS
+from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates import read_bytes
 
 
 def key_sets(directory: str) -> dict[str, str]:
@@ -43,10 +44,11 @@ def key_sets(directory: str) -> dict[str, str]:
 
     :param directory: The directory on the controller, or an empty string.
     :returns: The name of each set, by its place.
+    :raises AnsibleFilterError: if a certificate cannot be read or decrypted.
     """
     certificates = {link: Path(directory, link, "sp-signing-cert.pem") for link in LINKS} if directory else {}
     return {
-        link: sha256(path.read_bytes().rstrip()).hexdigest()[:12]
+        link: sha256(read_bytes(str(path)).rstrip()).hexdigest()[:12]
         for link, path in certificates.items()
         if path.is_file()
     }

@@ -133,6 +133,10 @@ def main():
         supports_check_mode=True,
     )
     lists = module.params["package_lists_path"]
+    if not module.get_bin_path("ss"):
+        module.fail_json(
+            msg='There is no command "ss", which lists the ports in use. Install the package iproute2 or iproute.'
+        )
 
     def output(command, **options):
         return module.run_command(command, environ_update={"LC_ALL": "C"}, **options)[1]

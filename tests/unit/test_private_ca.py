@@ -166,7 +166,9 @@ def test_revoked_certificate_is_refused_and_replaced(authority):
     new = authority.certificate(GRACE)
     assert new.public_key() != lost.public_key()
     assert authority.verifies(GRACE).endswith("OK\n")
-    assert "changed=0" in authority.have(GRACE)
+    said = authority.have(GRACE)
+    assert "changed=0" in said
+    assert "issue_person.yml" not in said  # nothing of it is looked at again
 
 
 def test_lost_crl_is_recreated_with_all_serial_numbers(authority):
@@ -276,7 +278,8 @@ def test_all_faults_of_people_and_terms_are_told_before_anything_is_made(tmp_pat
     said = " ".join(authority.have(GRACE, {"id": "../x", "name": "Grace Hopper"}).split())
     assert "4 faults" in said
     assert all(
-        words in said for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "outlast")
+        words in said
+        for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "has to be valid longer")
     )
     assert not authority.files.exists()
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible_collections.campus.flask_sso.plugins.filter.key_sets import key_sets
 from ansible_collections.campus.flask_sso.plugins.modules import sp_keys
 
@@ -140,6 +141,13 @@ def test_interrupted_publishing_is_taken_up_with_the_set_that_it_made(host):
     assert host.look("publish")["new_set"] == f"{host.keys}/2"
 
 
+def test_rotation_does_not_publish_old_keys_of_the_host(host):
+    """Which had its own before keys came from the controller."""
+    host.link(active="0a1b2c3d4e5f")
+    host.write(host.keys / "1")
+    assert host.look("publish")["new_set"] == f"{host.keys}/2"
+
+
 def test_active_keys_are_not_destroyed_with_the_previous_ones(host):
     host.link(active="1", days=20)
     (host.keys / "previous").symlink_to("1")
@@ -198,6 +206,17 @@ def test_set_that_is_handed_to_hosts_keeps_its_name_in_another_place(tmp_path):
     shutil.move(tmp_path / "active", tmp_path / "previous")
     shutil.move(tmp_path / "next", tmp_path / "active")
     assert key_sets(str(tmp_path)) == {"active": names["next"], "previous": names["active"]}
+
+
+def test_encrypted_certificate_names_the_same_set(tmp_path, monkeypatch):
+    (tmp_path / "active").mkdir()
+    certificate = tmp_path / "active/sp-signing-cert.pem"
+    certificate.write_bytes(b"certificate\n")
+    names = key_sets(str(tmp_path))
+    secrets = [("default", VaultSecret(b"password"))]
+    certificate.write_bytes(VaultLib().encrypt(b"certificate\n", secret=secrets[0][1]))
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets))
+    assert key_sets(str(tmp_path)) == names
 
 
 def test_nothing_is_handed_to_hosts_without_a_directory():

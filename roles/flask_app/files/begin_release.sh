@@ -7,13 +7,13 @@
 
 directory=$1 release=$2 venv=$3 owner=$4
 umask 022
-[ -e "$release/complete" ] || rm --recursive --force "$release"
 mkdir --parents "$directory"
 for path in "$directory" "$directory/releases" "$release" "$release/app"; do
     # Root must not follow a link that the owner has put there.
     [ ! -L "$path" ] || { echo "$path is a link. Remove it." >&2 && exit 1; }
+    [ "$path" != "$release" ] || [ -e "$release/complete" ] || rm --recursive --force "$release"
     [ -d "$path" ] || mkdir "$path"
-    chown "$owner:$owner" "$path"
+    chown --no-dereference "$owner:$owner" "$path"
     chmod 0755 "$path"
 done
 [ ! -e "$venv/complete" ] || echo venv

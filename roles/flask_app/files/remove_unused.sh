@@ -9,6 +9,10 @@
 
 set -eu
 cd "$1"
+for directory in releases venvs wheels; do
+    # Root must not follow a link that the owner has put there.
+    [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
+done
 find releases -mindepth 1 -maxdepth 1 -type d ! -name "$2" -printf '%T@ %p\n' | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
         rm --recursive "$release"
