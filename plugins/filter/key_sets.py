@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name the sets of keys that are handed to a SAML service provider."""
+"""Name the sets of keys that are copied from the controller to a SAML service provider."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: key_sets
-short_description: Name the sets of keys that are handed to a SAML service provider
+short_description: Name the sets of keys that are copied from the controller to a SAML service provider
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
@@ -14,7 +14,7 @@ description:
     its signing certificate, so a set that changes its place keeps its name.
 options:
   _input:
-    description: The directory. Empty, nothing is handed to the host.
+    description: The directory. If it is empty, nothing is copied from the controller.
     type: path
     required: true
 """

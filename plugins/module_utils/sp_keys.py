@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sets of keys of a SAML service provider, and what a step makes of them; the module sp_keys documents both."""
+"""The sets of keys of a SAML service provider, and the plan of a step; the module sp_keys documents both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Found:
 
 @dataclass
 class Plan:
-    """What a step makes of the keys; RETURN of the module says what each field is."""
+    """The plan of a step; RETURN of the module documents its fields."""
 
     faults: list[str] = field(default_factory=list)
     new_set: str = ""
@@ -76,11 +76,11 @@ def present(directory: str, names: list[str]) -> list[str]:
 
 
 def plan_deployment(found: Found, path: str, given: dict[str, str]) -> Plan:
-    """Keep what is there, or want what is handed to the host or has to be made.
+    """Plan to keep what is there, to use what is copied from the controller, or to create a first set.
 
     :param found: What is on the host.
     :param path: Configuration directory of the service provider.
-    :param given: Names of the sets that are handed to the host, by their links.
+    :param given: Names of the sets that are copied from the controller, by their links.
     :returns: What to do.
     """
     if given:

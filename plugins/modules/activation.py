@@ -16,7 +16,7 @@ description:
   - Writes O(files), if there are any, for processes that load them as soon as they change, and so would load them too
     early if they were staged.
   - If the unit cannot run, everything that O(site) has staged is rolled back, for all services, and the unit
-    runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
+    runs with the previous files. If it does not, what interrupted runs of other sites have staged for this service is
     rolled back, too, so that the unit has the files that it last ran with. The task fails with the log of the unit.
   - Once the service runs, nothing of what was staged for it is rolled back any more, for any site.
 author: campus.flask_sso contributors (!UNKNOWN)

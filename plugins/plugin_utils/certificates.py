@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 CRYPTOGRAPHY = "42.0"  # the first whose times have a time zone
 
-# Id of a person, which files of the private authority get their names from.
+# Id of a person, which files of the private CA get their names from.
 PERSON = re.compile("[a-z0-9][a-z0-9._-]*")
 
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)

@@ -222,13 +222,13 @@ def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
 @pytest.mark.parametrize(
     ("named", "words"),
     [
-        ([], "names nobody"),
-        ("ghopper", "is no list"),
+        ([], "is empty"),
+        ("ghopper", "is not a list"),
         (["ghopper", "nobody"], 'has "nobody"'),
         (["ada"], "a serial number of 16 digits or more"),
         ([20251234567890123456], "in quotes"),
         (["*"], 'has "*"'),
-        (["../people/ghopper"], "the id of somebody who has one"),
+        (["../people/ghopper"], "the id of a person who has one"),
     ],
 )
 def test_person_without_a_certificate_cannot_be_revoked(authority, named, words):
@@ -237,7 +237,7 @@ def test_person_without_a_certificate_cannot_be_revoked(authority, named, words)
 
 
 def test_nothing_is_revoked_if_one_of_several_has_no_certificate(authority):
-    """All of them are named at once, and what else is wrong with the authority."""
+    """All of them are named at once, and what else is wrong with the CA."""
     before = authority.revoked()
     named = ["ghopper", "nobody", "ada", 20251234567890123456]
     said = " ".join(authority.run("revoke", private_ca_revoke=named, private_ca_crl_days=0).split())

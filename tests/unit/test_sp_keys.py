@@ -98,7 +98,7 @@ def test_keys_that_a_host_had_before_stay_where_they_are(host):
     assert host.links() == {"active": str(host.path)}
 
 
-def test_keys_that_are_handed_to_the_host_take_the_place_of_its_own(host):
+def test_keys_that_are_copied_from_the_controller_take_the_place_of_the_hosts_own(host):
     host.link(active="1", previous="0")
     plan = host.follow(given={"next": "bbb", "active": "aaa"})
     assert plan["new_set"] == ""
@@ -114,7 +114,7 @@ def test_deployment_amid_a_rotation_changes_nothing(host):
 
 @pytest.mark.parametrize(("first", "following"), [("1", "2"), ("9", "10"), ("0a1b2c3d4e5f", "1"), ("", "1")])
 def test_rotation_goes_its_way_and_each_step_may_be_repeated(host, first, following):
-    """From a set with a number, from one that was handed to the host, from keys that lie loose."""
+    """From a set with a number, from one that was copied from the controller, from keys that lie loose."""
     if first:
         host.link(active=first)
     else:
@@ -196,7 +196,7 @@ def test_all_faults_are_told_at_once(host):
     assert "14 days too early" in early
 
 
-def test_set_that_is_handed_to_hosts_keeps_its_name_in_another_place(tmp_path):
+def test_set_on_the_controller_keeps_its_name_in_another_place(tmp_path):
     for place in ("active", "next", "spare"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "sp-signing-cert.pem").write_text(f"{place}\n")
@@ -219,5 +219,5 @@ def test_encrypted_certificate_names_the_same_set(tmp_path, monkeypatch):
     assert key_sets(str(tmp_path)) == names
 
 
-def test_nothing_is_handed_to_hosts_without_a_directory():
+def test_nothing_is_copied_from_the_controller_without_a_directory():
     assert key_sets("") == {}

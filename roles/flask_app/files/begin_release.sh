@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   begin_release.sh DIRECTORY RELEASE VENV OWNER    makes room for a release, without what is left of one that was not completed;
+#   begin_release.sh DIRECTORY RELEASE VENV OWNER    creates the directories of a release; removes what an interrupted run left;
 #                                                    prints "venv" where its virtual environment is complete
 
 directory=$1 release=$2 venv=$3 owner=$4

@@ -4,7 +4,7 @@
 #
 #   complete_release.sh RELEASE VENV OWNER USER CODE [REQUIREMENT]
 #
-# Gives a release its virtual environment, compiles and opens it, and checks as USER whether that account can read all of it (or exit
+# Gives a release its virtual environment, compiles it and makes it readable, and checks as USER whether that account can read all of it (or exit
 # status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete.
 
 release=$1 venv=$2 owner=$3 user=$4
