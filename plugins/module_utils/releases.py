@@ -81,10 +81,11 @@ class Releases:
         previous = self.known.get(release.previous)
         return previous if previous and previous.deployed < release.deployed else None
 
-    def record_deployment(self, release: Release) -> None:
+    def record_deployment(self, release: Release, settings: list[str]) -> None:
         """Record that a release runs, for the first time or with other settings.
 
-        :param release: The release, without its times and its previous one; ``files`` has only its paths.
+        :param release: The release, without its times, files and previous one.
+        :param settings: Paths of its files.
         :raises OSError: if that is not possible.
         """
         current = self.current
@@ -93,7 +94,7 @@ class Releases:
         else:
             release.previous, release.deployed = current.id if current else "", self._now()
         release.built = os.stat(os.path.join(release.path, "complete")).st_mtime
-        release.files = {path: snapshot(path) for path in release.files}
+        release.files = {path: snapshot(path) for path in settings}
         self.record_activation(release)
 
     def record_activation(self, release: Release) -> None:

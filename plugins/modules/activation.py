@@ -207,16 +207,8 @@ class Activation:
         """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""
         releases = Releases(release["directory"])
         if release["path"]:
-            releases.record_deployment(
-                Release(
-                    id=release["id"],
-                    path=release["path"],
-                    note=release["note"],
-                    interface=release["interface"],
-                    service=self.service,
-                    files=dict.fromkeys(release["settings"], {}),
-                )
-            )
+            fields = {name: release[name] for name in ("id", "path", "note", "interface")}
+            releases.record_deployment(Release(**fields, service=self.service), release["settings"])
         else:
             releases.record_activation(releases.known[release["id"]])
 
@@ -272,7 +264,11 @@ class Activation:
         if problem:
             self._fall_back(changed_paths, problem)  # which ends the module
         if self.release:
-            self._record(self.release)
+            try:
+                self._record(self.release)
+            except OSError as error:
+                message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
+                self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
         self.staging.journal.forget()
         return {"changed": True, "changed_paths": changed_paths}
 

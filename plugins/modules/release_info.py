@@ -63,11 +63,10 @@ target:
   description: Id of the release to roll back to; empty if there is a fault.
   returned: success
   type: str
-faults:
-  description: Why the application cannot be rolled back, a sentence or more for each reason.
+fault:
+  description: Why the application cannot be rolled back, and what to do; empty if it can.
   returned: success
-  type: list
-  elements: str
+  type: str
 """
 
 from typing import Any
@@ -92,16 +91,17 @@ def line(found: dict[str, Any]) -> str:
 
     :param found: What :func:`described` returned.
     """
-    parts = [f"{found['id']}: built {found['built']}", f"activated {found['activated']}", found["note"], found["fault"]]
+    note = " ".join(found["note"].split())
+    parts = [f"{found['id']}: built {found['built']}", f"activated {found['activated']}", note, found["fault"]]
     return ", ".join(filter(None, parts)) + (" (current)" if found["current"] else "")
 
 
-def faults(target: Release, current: Release) -> list[str]:
+def fault(target: Release, current: Release) -> str:
     """Find why a release cannot replace the current one.
 
     :param target: The release.
     :param current: The one that runs.
-    :returns: The reasons, two sentences each.
+    :returns: The reason, and what to do instead; empty if it can.
     """
     differing = [
         f'{name} is "{current.interface.get(name, "")}" and was "{value}"'
@@ -109,13 +109,13 @@ def faults(target: Release, current: Release) -> list[str]:
         if value != current.interface.get(name, "")
     ]
     if target.fault:
-        return [f"Release {target.id} cannot run: {target.fault}. Deploy its source again."]
+        return f"Release {target.id} cannot run: {target.fault}. Deploy its source again."
     if differing:
-        return [
-            f"Release {target.id} ran in another site: {', '.join(differing)}. A rollback does not change httpd,"
-            " accounts and TLS; deploy its source again, with these values."
-        ]
-    return []
+        return (
+            f"Release {target.id} ran in another way: {', '.join(differing)}. A rollback changes neither httpd nor"
+            " accounts and TLS; deploy the source of that release with these variables instead."
+        )
+    return ""
 
 
 def main() -> None:
@@ -134,25 +134,25 @@ def main() -> None:
     found = [described(release, current) for release in by_deployment]
     summary = [line(one) for one in found]
     there_are = f"There are: {'; '.join(summary)}." if summary else "Deploy one first."
-    target = None
+    target: Release | None = None
     if current is None:
-        problems = [f"{releases.directory} has no release. {there_are}"]
+        problem = f"{releases.directory} has no release. {there_are}"
     elif target := releases.known.get(wanted) if wanted else releases.before(current):
-        problems = faults(target, current)
+        problem = fault(target, current)
     elif wanted:
-        problems = [f'flask_app_release is "{wanted}", and the host has no such release. {there_are}']
+        problem = f'flask_app_release is "{wanted}", and the host has no such release. {there_are}'
     else:
-        problems = [
-            f"Before release {current.id}, none ran that is still on the host. Name one in flask_app_release."
-            f" {there_are} flask_app_keep_releases says how many are kept."
-        ]
+        problem = (
+            f"There is no release before {current.id} on the host. Name one in flask_app_release. {there_are}"
+            " flask_app_keep_releases says how many are kept."
+        )
     module.exit_json(
         changed=False,
         releases=found,
         summary=summary,
         current=current.id if current else "",
-        target=target.id if target and not problems else "",
-        faults=problems,
+        target=target.id if target and not problem else "",
+        fault=problem,
     )
 
 
