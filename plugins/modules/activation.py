@@ -198,10 +198,10 @@ class Activation:
 
     def _earlier(self, release: dict[str, Any]) -> Release:
         """Return a release that has run before, or end the module."""
-        earlier = Releases(release["directory"]).known.get(release["id"])
-        if earlier is None:
+        known = Releases(release["directory"]).known
+        if release["id"] not in known:
             self.module.fail_json(msg=f"{release['directory']} has no record of {release['id']}.", changed_paths=[])
-        return earlier
+        return known[release["id"]]
 
     def _record(self, release: dict[str, Any]) -> None:
         """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""

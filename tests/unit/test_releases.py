@@ -96,6 +96,21 @@ def test_release_runs_again_with_the_settings_that_it_had_last(application):
     assert application.running == ("a", "second\n")
 
 
+def test_release_that_has_no_unit_runs_again(application, service, systemctl):
+    """As under mod_wsgi, whose processes notice the change themselves."""
+    for release in "ab":
+        recorded = {
+            "directory": str(application.records),
+            "id": release,
+            "path": str(application.build(release)),
+            "settings": [str(service.etc / "mod_wsgi.py")],
+        }
+        service.activate({"path": "mod_wsgi.py", "secret": f"of {release}"}, release=recorded)
+    assert application.roll_back()["changed"]
+    assert (service.etc / "mod_wsgi.py").read_text() == "of a"
+    assert "restart" not in systemctl.read_text()
+
+
 def test_same_rollback_again_changes_nothing(application):
     application.deploy("a")
     application.deploy("b")
