@@ -29,15 +29,10 @@ def run(tmp_path, monkeypatch):
         path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
 
-    def call(script: str, *arguments: object, found: str = "", **environment: str) -> subprocess.CompletedProcess:
+    def call(script: str, *arguments: object, found: str = "") -> subprocess.CompletedProcess:
         command = ["sh", "-euc", (FILES / script).read_text(), "sh", *map(str, arguments)]
         return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-            env=os.environ | {"FOUND": found} | environment,
+            command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | {"FOUND": found}
         )
 
     return call
@@ -103,41 +98,3 @@ def test_a_link_in_the_place_of_a_directory_is_not_followed(run, release):
     assert begun.returncode == 1
     assert "releases is a link. Remove it." in begun.stderr
     assert not list(elsewhere.iterdir())
-
-
-def remove_unused(run, directory: Path, release: str, keep: int) -> list[str]:
-    """Remove what a site no longer uses; return which of its releases are left."""
-    with_find = {"PATH": f"/usr/bin:/bin:{os.environ['PATH']}"}  # the real one
-    done = run("remove_unused.sh", directory, release, keep, directory / "wheels/1", directory / "records", **with_find)
-    assert done.returncode == 0, done.stderr
-    return sorted(path.name for path in (directory / "releases").iterdir())
-
-
-@pytest.fixture
-def releases(tmp_path) -> Path:
-    """A directory with releases that ran in the order a, c, b, and d, which never did."""
-    (tmp_path / "records").mkdir()
-    for release in "abcd":
-        (tmp_path / "releases" / release).mkdir(parents=True)
-        (tmp_path / "venvs" / release).mkdir(parents=True)
-        (tmp_path / "releases" / release / "venv").symlink_to(tmp_path / "venvs" / release)
-    for seconds, release in enumerate("acb"):
-        (tmp_path / "records" / f"{release}.json").touch()
-        os.utime(tmp_path / "records" / f"{release}.json", (seconds, seconds + 0.5))
-    return tmp_path
-
-
-def test_releases_that_ran_last_stay_with_their_settings(run, releases):
-    assert remove_unused(run, releases, "b", 2) == ["b", "c"]
-    assert sorted(path.name for path in (releases / "records").iterdir()) == ["b.json", "c.json"]
-    assert sorted(path.name for path in (releases / "venvs").iterdir()) == ["b", "c"]
-
-
-def test_release_that_runs_stays_even_if_it_was_not_recorded(run, releases):
-    assert remove_unused(run, releases, "d", 1) == ["d"]
-    assert list((releases / "records").iterdir()) == []
-
-
-def test_nothing_goes_while_there_are_few(run, releases):
-    assert remove_unused(run, releases, "b", 4) == ["a", "b", "c", "d"]
-    assert len(list((releases / "records").iterdir())) == 3

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import release_info
 
+REMOVE_UNUSED = Path(__file__).parents[2] / "roles/flask_app/files/remove_unused.sh"
 SETTINGS = ("environment", "current")
 
 
@@ -51,6 +53,13 @@ class Application:
             "settings": [str(self.service.etc / name) for name in SETTINGS],
         }
         return self.service.activate(release=recorded | options, sockets=["web.socket"], standby="standby.service")
+
+    def remove_unused(self, release: str, keep: int) -> list[str]:
+        """Remove what the application no longer uses, and return which releases are left."""
+        top = self.path.parent
+        arguments = [top, release, str(keep), top / "wheels/1", self.records]
+        subprocess.run(["sh", "-c", REMOVE_UNUSED.read_text(), "sh", *arguments], check=True)
+        return sorted(os.listdir(self.path))
 
     def look(self, release: str = "") -> dict:
         """Return what the module says about a release to roll back to."""
@@ -244,3 +253,22 @@ def test_record_that_cannot_be_written_leaves_the_next_run_to_do_it(application)
     application.records.unlink()
     assert application.deploy("a")["changed"]
     assert os.listdir(application.records) == ["a.json"]
+
+
+def test_releases_that_ran_last_stay_with_their_settings(application):
+    for release in "abc":
+        application.deploy(release)
+    application.roll_back("a")
+    application.deploy("d")
+    application.build("e")  # and never activated
+    assert application.remove_unused("d", 3) == ["a", "c", "d"]
+    assert sorted(os.listdir(application.records)) == ["a.json", "c.json", "d.json"]
+    assert sorted(os.listdir(application.path.parent / "venvs")) == ["a", "c", "d"]
+    assert application.look()["target"] == "a"
+
+
+def test_release_that_runs_stays_even_if_it_was_not_recorded(application):
+    application.deploy("a")
+    application.build("b")
+    assert application.remove_unused("b", 1) == ["b"]
+    assert os.listdir(application.records) == []
