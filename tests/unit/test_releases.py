@@ -58,7 +58,7 @@ class Application:
         """Remove what the application no longer uses, and return which releases are left."""
         top = self.path.parent
         arguments = [top, release, str(keep), top / "wheels/1", self.records]
-        subprocess.run(["sh", "-c", REMOVE_UNUSED.read_text(), "sh", *arguments], check=True)
+        subprocess.run(["/bin/sh", "-c", REMOVE_UNUSED.read_text(), "sh", *arguments], check=True)
         return sorted(os.listdir(self.path))
 
     def look(self, release: str = "") -> dict:
