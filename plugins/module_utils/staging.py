@@ -104,6 +104,8 @@ class Staging:
         self.site: str = module.params["site"]
         self.directory: str = module.params["journal_directory"]
         self.files: list[dict[str, Any]] = module.params.get("files") or []
+        #: Further files, by path: what snapshot() returned when they were to be kept. Their content is never shown.
+        self.kept: dict[str, dict[str, Any]] = {}
         self.journal = Journal(self.directory, self.name)
         self.diff: list[dict[str, str]] = []
 
@@ -146,7 +148,7 @@ class Staging:
 
     def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
         """Return what differs, directories first: path, present and wanted state."""
-        wanted = {item["path"]: self._wanted(item) for item in self.files}
+        wanted = {item["path"]: self._wanted(item) for item in self.files} | self.kept
         kept = {item["path"] for item in self.files if item["keep"]}
         for pattern in self.module.params.get("purge") or []:
             for path in filter(self._is_purged, glob.glob(pattern)):
@@ -162,7 +164,7 @@ class Staging:
 
     def _describe(self, path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Add one path to the diff, its content only if that is not a secret."""
-        secret = {item["path"] for item in self.files if item["secret"] is not None}
+        secret = {item["path"] for item in self.files if item["secret"] is not None} | self.kept.keys()
 
         def text(side: dict[str, Any]) -> str:
             if side["kind"] != "file":
@@ -215,7 +217,7 @@ class Staging:
         planned = self._planned()
         for change in planned:
             self._describe(*change)
-        named = {item["path"] for item in self.files}
+        named = {item["path"] for item in self.files} | self.kept.keys()
         pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
         changed_paths = sorted({path for path, _before, _after in planned} | pending)
         if self.module.check_mode or not planned:

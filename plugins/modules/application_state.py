@@ -108,7 +108,17 @@ UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
 ETC = "/etc"
 STATE = "/var/lib"
 MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it creates
-SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
+SETTINGS = {
+    "credentials",
+    "environment",
+    "gunicorn.py",
+    "mod_wsgi-venv",
+    "mod_wsgi.py",
+    "releases",
+    "saml",
+    "tls",
+    "uwsgi.ini",
+}
 SHELL = "/usr/sbin/nologin"
 ANOTHER_NAME = "Choose another flask_app_name"
 

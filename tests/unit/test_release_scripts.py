@@ -130,6 +130,6 @@ def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
     for directory in {"releases", "venvs", "wheels"} - {name}:
         (tmp_path / "app" / directory).mkdir()
     (tmp_path / "app" / name).symlink_to(tmp_path / "elsewhere")
-    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1")
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
     assert removed.returncode == 1
     assert (tmp_path / "elsewhere/kept").exists()
