@@ -513,15 +513,16 @@ def test_one_fault_is_one_line(refused):
 
 def test_faults_of_two_roles_are_one_message(refused):
     refused(
-        {"apache_ssl_expiry_days": -1, "flask_app_memory": "much"},
-        "2 faults, to fix before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
+        {"apache_ssl_expiry_days": -1, "flask_app_memory": "much", "flask_app_packages": "{{ nothing_like_it }}"},
+        "3 faults, to fix before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
         ' 0, without quotes. - flask_app_memory is "much", which systemd would ignore.',
+        "flask_app_packages cannot be checked: 'nothing_like_it' is undefined",
     )
 
 
 def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
     before = disk(host)
-    code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_packages": "{{ nothing_like_it }}"})
+    code, said = deploy({"apache_ssl_expiry_days": -1, "flask_app_socket_group": "{{ nothing_like_it }}"})
     assert code == 2, said
     assert "'nothing_like_it' is undefined" in said
     assert "1 fault, to fix before anything is changed: - apache_ssl_expiry_days is -1." in said
@@ -569,7 +570,7 @@ SITES = {
     "a mod_md that serves others": (
         {"apache2.conf": "LoadModule md_module modules/mod_md.so\n"},
         ACME | {"apache_ssl_other_sites": "keep"},
-        ['apache_ssl_certificate_source is "acme"', "use mod_md already", "from another source"],
+        ['apache_ssl_certificate_source is "acme"', "use mod_md already", "Choose another source"],
     ),
 }
 
