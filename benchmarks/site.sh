@@ -28,7 +28,7 @@ owner() { runuser --user "$site-deploy" -- "$@"; }
 
 echo Packages
 apt-get -qq update
-apt-get -qq install apache2 apache2-dev build-essential libapache2-mod-shib python3-cryptography python3-dev python3-packaging \
+apt-get -qq install apache2 apache2-dev build-essential curl libapache2-mod-shib python3-cryptography python3-dev python3-packaging \
     python3-venv shibboleth-sp-utils >/dev/null
 
 echo Accounts and files
