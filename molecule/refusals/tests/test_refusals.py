@@ -515,8 +515,8 @@ def test_faults_of_two_roles_are_one_message(refused):
     refused(
         {"apache_ssl_expiry_days": -1, "flask_app_memory": "much", "flask_app_packages": "{{ nothing_like_it }}"},
         "3 faults, to fix before anything is changed: - apache_ssl_expiry_days is -1. Write a whole number of at least"
-        ' 0, without quotes. - flask_app_memory is "much", which systemd would ignore.',
-        "flask_app_packages cannot be checked: 'nothing_like_it' is undefined",
+        " 0, without quotes. - flask_app_packages cannot be checked: 'nothing_like_it' is undefined"
+        ' - flask_app_memory is "much", which systemd would ignore.',
     )
 
 
