@@ -33,6 +33,21 @@ def run_module() -> Callable[..., dict]:
 
 
 @pytest.fixture
+def programs(tmp_path, monkeypatch) -> Callable[[dict[str, str]], None]:
+    """Have programs, by name, with these shell scripts before those of the system."""
+
+    def have(scripts: dict[str, str]) -> None:
+        for name, script in scripts.items():
+            path = tmp_path / "bin" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    return have
+
+
+@pytest.fixture
 def service(run_module, tmp_path):
     """A service without any files, a staged_service.Service."""
     from staged_service import Service  # noqa: PLC0415 (it is found only now)
@@ -41,17 +56,12 @@ def service(run_module, tmp_path):
 
 
 @pytest.fixture
-def systemctl(service, tmp_path, monkeypatch) -> Path:
+def systemctl(service, tmp_path, programs) -> Path:
     """Have a systemctl that starts no unit whose files say "broken"; return the file of what it was asked."""
     asked = tmp_path / "asked"
     scripts = {
         "systemctl": f'echo "$@" >> {asked}\ncase $1 in *restart) ! grep -rqs broken {service.etc} ;; esac',
         "journalctl": "echo web: this is broken",
     }
-    for name, script in scripts.items():
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    programs(scripts)
     return asked

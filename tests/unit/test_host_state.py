@@ -21,14 +21,9 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch):
+def host(tmp_path, programs):
     """Have a host with these programs, whose package lists are in a directory; return that."""
-    for name, script in PROGRAMS.items():
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    programs(PROGRAMS)
     (tmp_path / "lists").mkdir()
     return tmp_path / "lists"
 
@@ -76,7 +71,7 @@ def test_a_package_manager_that_refreshes_its_lists_by_itself_needs_no_refresh(s
 
 
 def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(host):
-    packages = host / "deb.debian.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"
+    packages = host / "deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"
     packages.write_text("")
     os.utime(packages, (0, 0))
     os.utime(host, (36000, 36000))

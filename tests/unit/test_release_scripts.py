@@ -21,14 +21,9 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(programs):
     """Run a script of the role with these arguments; return what it came to."""
-    for name, script in PROGRAMS.items():
-        path = tmp_path / "bin" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    programs(PROGRAMS)
 
     def call(script: str, *arguments: object, found: str = "") -> subprocess.CompletedProcess:
         command = ["sh", "-euc", (FILES / script).read_text(), "sh", *map(str, arguments)]
