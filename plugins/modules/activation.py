@@ -25,7 +25,9 @@ extends_documentation_fragment:
   - campus.flask_sso.staging.files
 options:
   unit:
-    description: The systemd unit that is activated. Required unless O(files) are what is activated.
+    description:
+      - The systemd unit that is activated. Required unless O(files) are what is activated; an empty list of these is for
+        a service that was stopped and removed.
     type: str
   action:
     description:
@@ -198,7 +200,7 @@ class Activation:
             )
         if problem:
             self._fall_back(changed_paths, problem)  # which ends the module
-        self.staging.journal.forget()
+        self.staging.settle()
         return {"changed": True, "changed_paths": changed_paths}
 
     def _fall_back(self, changed_paths: list[str], problem: str) -> None:
@@ -214,7 +216,7 @@ class Activation:
             self.staging.journal.roll_back()
             runs = self._apply("restart", changed_paths, back=True)
         if runs and not self.untouched:
-            self.staging.journal.forget()  # what is left there of other sites runs now
+            self.staging.settle()  # what is left there of other sites runs now
         if runs:
             outcome = "it runs with those"
         elif self.systemd.does("cat", self.unit):

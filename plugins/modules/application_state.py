@@ -78,6 +78,11 @@ missing_accounts:
   returned: success
   type: list
   elements: str
+made_accounts:
+  description: Those of O(user) and O(owner) that have the role's remark, as it has created them.
+  returned: success
+  type: list
+  elements: str
 missing_groups:
   description: O(group), where there is no such group.
   returned: success
@@ -201,6 +206,14 @@ class Application:
         made = entry and (entry.pw_gecos, entry.pw_dir, entry.pw_shell) == (MARK, self.path, SHELL)
         return not made and self.is_made_here(account)
 
+    def has_remark(self, account):
+        """Return whether an account has the remark of those that the role creates.
+
+        :param account: The account; it may be missing.
+        """
+        entry = find(pwd.getpwnam, account)
+        return entry is not None and entry.pw_gecos == MARK
+
     def _account_conflict(self, variable, account, chosen):
         """Yield why an account cannot be created or used; `chosen` is whether it has not the default name."""
         entry, group = find(pwd.getpwnam, account), find(grp.getgrnam, account)
@@ -301,6 +314,7 @@ def main():
         changed=False,
         conflicts=application.conflicts(),
         missing_accounts=list(filter(application.is_missing, (application.owner, application.user))),
+        made_accounts=list(filter(application.has_remark, (application.owner, application.user))),
         missing_groups=[] if find(grp.getgrnam, group) else [group],
         leftovers=list(filter(os.path.lexists, leftovers)),
     )
