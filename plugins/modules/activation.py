@@ -26,8 +26,8 @@ extends_documentation_fragment:
 options:
   unit:
     description:
-      - The systemd unit that is activated. Required unless O(files) are what is activated; an empty list of these is for
-        a service that was stopped and removed.
+      - The systemd unit that is activated. Required unless O(files) are what is activated; an empty list of these is
+        for a service that was stopped and removed.
     type: str
   action:
     description:
