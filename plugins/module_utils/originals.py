@@ -76,16 +76,15 @@ class Originals:
             self._save()
 
     def settle(self, changes: dict[str, list[dict[str, Any]]]) -> None:
-        """Record the originals of changed files, and forget those that are restored.
+        """Record the originals of changed files, and forget those of all files that are as before.
 
         :param changes: As in :class:`journal.Journal`.
         """
         for path, made in changes.items():
             entry = self.entries.setdefault(path, {"sites": [], "before": made[0]["before"]})
             entry["sites"] += [change["site"] for change in made if change["site"] not in entry["sites"]]
-            if snapshot(path) == entry["before"]:
-                del self.entries[path]
         if changes:
+            self.entries = {path: entry for path, entry in self.entries.items() if snapshot(path) != entry["before"]}
             self._save()
 
     def _save(self) -> None:
