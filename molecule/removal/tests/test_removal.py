@@ -111,7 +111,9 @@ def test_the_site_by_hand_answers_again(web: Host) -> None:
 
 
 def test_no_unit_of_the_site_is_left(web: Host) -> None:
-    assert "flask_app" not in web.check_output("systemctl list-units --all --no-legend --plain")
+    """Nor is a socket, which would tell httpd that something listens."""
+    assert "flask_app" not in web.check_output("systemctl list-units --plain --no-legend --state=active,activating")
+    assert not web.file("/run/flask_app.sock").exists
     assert not web.service("shibd").is_running
     assert not web.service("shibd").is_enabled
 
