@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flask_sso_app import create_app
 from flask_sso_app.settings import SettingsError
 
-ISSUER = "CN=campus.flask_sso private authority"
+ISSUER = "CN=campus.flask_sso private CA"
 CERTIFICATE = {
     "SSL_CLIENT_VERIFY": "SUCCESS",
     "SSL_CLIENT_S_DN": "CN=Grace Hopper",

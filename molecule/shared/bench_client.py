@@ -133,7 +133,7 @@ def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Itera
                     answers.append(f"{response.status_code} {response.text}")
                 except httpx.HTTPError as error:
                     answers.append(repr(error))
-                time.sleep(0.05)  # with handshakes, a processor is busy with three visitors who do not wait
+                time.sleep(0.03)  # with handshakes, a processor is busy with three visitors who do not wait
 
     with ThreadPoolExecutor(len(paths)) as pool:
         crowd = [pool.submit(visit, path) for path in paths]

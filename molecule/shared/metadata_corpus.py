@@ -443,7 +443,7 @@ ENCODED = {
 }
 SIGNED = XMLSigner().sign(etree.fromstring(beside(attributes=' ID="a"')), key=RSA_KEY, reference_uri="a")
 ACCEPTED = {name: text.encode() for name, text in (PRODUCTS | ODD).items()} | ENCODED
-ACCEPTED["signed by whoever"] = etree.tostring(SIGNED)
+ACCEPTED["signed by an unknown key"] = etree.tostring(SIGNED)
 
 NO_KEY = "carries no readable key to verify signatures with, so no user could log in"
 HERE = f"in line 1 (of {IDP})"

@@ -63,7 +63,7 @@ def authority_faults(authorities: str, lists: str = "") -> list[str]:
     """
     data = Path(authorities).read_bytes()
     if b"PRIVATE KEY-----" in data:
-        return [f'"{authorities}" holds a private key. Write a file with the certificates of authorities alone.']
+        return [f'"{authorities}" holds a private key. Write a file with CA certificates only.']
     try:
         certificates = x509.load_pem_x509_certificates(data)
     except ValueError:
@@ -75,7 +75,7 @@ def authority_faults(authorities: str, lists: str = "") -> list[str]:
     except ValueError:
         found = []
     if not found:
-        return [f'"{lists}" holds no list as PEM, or a broken one.']
+        return [f'"{lists}" contains no CRL as PEM, or an invalid one.']
     faults = (list_fault(certificate, found) for certificate in certificates)
     return [f'"{lists}": {fault}' for fault in faults if fault]
 

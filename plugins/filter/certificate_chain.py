@@ -211,8 +211,8 @@ def missing_names(leaf: x509.Certificate, names: list[str]) -> Iterator[str]:
         domain = own.partition(".")[2]
         if own in patterns or ("." in domain and f"*.{domain}" in patterns):
             continue
-        made_out = ", ".join(f"DNS:{pattern}" for pattern in found) or "no host name, as the common name does not count"
-        yield f'{called(leaf)} is issued for {made_out}, not for "{name}". Give one whose subjectAltName has that name.'
+        covers = ", ".join(f"DNS:{pattern}" for pattern in found) or "no host name, as the common name does not count"
+        yield f'{called(leaf)} is issued for {covers}, not for "{name}". Give one whose subjectAltName has that name.'
 
 
 def weaknesses(certificate: x509.Certificate) -> Iterator[str]:

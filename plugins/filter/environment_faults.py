@@ -87,7 +87,7 @@ def environment_faults(environment: object, variable: str, server: str, server_s
     :returns: What is wrong, and what to write instead.
     """
     if not isinstance(environment, Mapping):
-        return [f'{variable} is no mapping. Write names with their values, one a line, for example "LANG: C.UTF-8".']
+        return [f'{variable} is not a mapping. Write names with their values, one a line, for example "LANG: C.UTF-8".']
     refused = REFUSED | ({} if server_settings else SERVER_SETTINGS) | (TOO_LATE if server == "mod_wsgi" else {})
     faults = ((name, fault(name, value, refused)) for name, value in environment.items())
     return [f'{variable} has "{name}", {what}' for name, what in faults if what]

@@ -10,8 +10,8 @@ short_description: Find why people cannot get certificates as they are described
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Files get their names from a person's id, and a site knows people by their names. So nobody shares one of them, in
-    upper or lower case, with another.
+  - Files get their names from a person's id, and a site knows people by their names. So no two people share one
+    of them, in upper or lower case.
 options:
   _input:
     description: The people, as private_ca_people has them.
@@ -62,8 +62,8 @@ def people_faults(people: list[dict[str, str | None]]) -> list[str]:
         shared = [value for value, count in counts.items() if count > 1]
         if shared:
             faults.append(
-                f"private_ca_people has this {key} more than once: {', '.join(shared)}. Give everybody their own: files"
-                " get their names from the id, and a site knows people by their names."
+                f"private_ca_people has this {key} more than once: {', '.join(shared)}. Give each person a"
+                " different one: files get their names from the id, and a site knows people by their names."
             )
     return faults
 

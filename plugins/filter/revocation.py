@@ -61,13 +61,13 @@ def revocation(named: Any, people: str) -> dict[str, list[Any]]:
     """
     if not isinstance(named, list) or not named:
         fault = (
-            f"private_ca_revoke is {json.dumps(named)}, which is no list or names nobody. Write a list of ids; on the"
+            f"private_ca_revoke is {json.dumps(named)}, which is not a list, or is empty. Write a list of ids; on the"
             """ command line it takes JSON, -e '{"private_ca_revoke": ["cpayne"]}'."""
         )
         return {"serials": [], "faults": [fault]}
     found = {json.dumps(name): serials_of(name, Path(people)) for name in named}
     faults = [
-        f"private_ca_revoke has {name}, and {people} has no certificate of theirs. Write, in quotes, the id of somebody"
+        f"private_ca_revoke has {name}, and {people} has no certificate of theirs. Write, in quotes, the id of a person"
         ' who has one, or a serial number of 16 digits or more as "openssl x509 -noout -serial" prints it.'
         for name, serials in found.items()
         if not serials

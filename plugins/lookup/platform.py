@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Say what a role needs to know about the host's distribution."""
+"""Return what a role needs to know about the host's distribution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what httpd's service is called
+- name: Print the name of httpd's service
   ansible.builtin.debug:
     msg: "{{ lookup('campus.flask_sso.platform', 'httpd_platform').service }}"
 """
@@ -69,7 +69,7 @@ def values(directory: Path, *files: str) -> dict[str, Any]:
 
     :param directory: Where the role has its files.
     :param files: Their names without .yml, from general to specific, the family's first; the others may be missing.
-    :returns: The values. Nobody may change them.
+    :returns: The values. They must not be changed.
     :raises FileNotFoundError: if the family has no file.
     """
     family, *others = [directory / f"{stem}.yml" for stem in files]

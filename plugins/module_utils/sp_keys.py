@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sets of keys of a SAML service provider, and what a step makes of them; the module sp_keys documents both."""
+"""The sets of keys of a SAML service provider, and the plan of a step; the module sp_keys documents both."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import os
 import time
 from dataclasses import dataclass, field
+from itertools import count
 
 LINKS = ("active", "next", "previous")
 DAY = 86400
@@ -31,7 +32,7 @@ class Found:
 
 @dataclass
 class Plan:
-    """What a step makes of the keys; RETURN of the module says what each field is."""
+    """The plan of a step; RETURN of the module documents its fields."""
 
     faults: list[str] = field(default_factory=list)
     new_set: str = ""
@@ -75,11 +76,11 @@ def present(directory: str, names: list[str]) -> list[str]:
 
 
 def plan_deployment(found: Found, path: str, given: dict[str, str]) -> Plan:
-    """Keep what is there, or want what is handed to the host or has to be made.
+    """Plan to keep what is there, to use what is copied from the controller, or to create a first set.
 
     :param found: What is on the host.
     :param path: Configuration directory of the service provider.
-    :param given: Names of the sets that are handed to the host, by their links.
+    :param given: Names of the sets that are copied from the controller, by their links.
     :returns: What to do.
     """
     if given:
@@ -104,9 +105,9 @@ def plan_step(found: Found, path: str, names: list[str], step: str) -> Plan:
     """
     active, following = found.targets["active"], found.targets.get("next")
     if step == "publish":
-        plan = plan_links(path, {"active": active, "next": following or following_name(active)})
+        plan = plan_links(path, {"active": active, "next": following or new_name(active, path)})
         if not following:
-            plan.new_set = os.path.join(path, "keys", following_name(active))
+            plan.new_set = os.path.join(path, "keys", new_name(active, path))
         return plan
     if step == "switch" and following:
         return plan_links(path, {"active": following, "previous": active})
@@ -119,13 +120,16 @@ def plan_step(found: Found, path: str, names: list[str], step: str) -> Plan:
     return plan
 
 
-def following_name(active: str) -> str:
+def new_name(active: str, path: str) -> str:
     """Name the set after another one.
 
     :param active: Where the active link leads. Only sets that were made by this collection have numbers.
-    :returns: The next number.
+    :param path: Configuration directory of the service provider.
+    :returns: The next number; after a set without a number the first that no set has, as the keys in that one are old.
     """
-    return str(int(active) + 1) if active.isdecimal() else "1"
+    if active.isdecimal():
+        return str(int(active) + 1)
+    return next(name for name in map(str, count(1)) if not os.path.lexists(os.path.join(path, "keys", name)))
 
 
 def plan_links(path: str, targets: dict[str, str]) -> Plan:

@@ -106,6 +106,8 @@ class Staging:
         self.directory: str = module.params["journal_directory"]
         self.files: list[dict[str, Any]] = module.params.get("files") or []
         self.restores: bool = module.params.get("restore") or False
+        #: Further files, by path: what snapshot() returned when they were to be kept. Their content is never shown.
+        self.kept: dict[str, dict[str, Any]] = {}
         self.journal = Journal(self.directory, self.name)
         self.originals = Originals(self.directory, self.name)
         self.diff: list[dict[str, str]] = []
@@ -161,7 +163,7 @@ class Staging:
 
     def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
         """Return what differs, directories first: path, present and wanted state."""
-        wanted = {item["path"]: self._wanted(item) for item in self.files}
+        wanted = {item["path"]: self._wanted(item) for item in self.files} | self.kept
         kept = {item["path"] for item in self.files if item["keep"]}
         for pattern in self.module.params.get("purge") or []:
             for path in filter(self._is_purged, glob.glob(pattern)):
@@ -179,7 +181,7 @@ class Staging:
 
     def _describe(self, path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Add one path to the diff, its content only if that is not a secret."""
-        secret = {item["path"] for item in self.files if item["secret"] is not None}
+        secret = {item["path"] for item in self.files if item["secret"] is not None} | self.kept.keys()
 
         def text(side: dict[str, Any]) -> str:
             if side["kind"] != "file":
@@ -232,7 +234,7 @@ class Staging:
         planned = self._planned()
         for change in planned:
             self._describe(*change)
-        named = {item["path"] for item in self.files}
+        named = {item["path"] for item in self.files} | self.kept.keys()
         pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
         if self.restores:
             pending.update(self.journal.paths(self.site))

@@ -16,9 +16,10 @@ description:
   - Writes O(files), if there are any, for processes that load them as soon as they change, and so would load them too
     early if they were staged.
   - If the unit cannot run, everything that O(site) has staged is rolled back, for all services, and the unit
-    runs with the files before. If it does not, what interrupted runs of other sites have staged for this service is
+    runs with the previous files. If it does not, what interrupted runs of other sites have staged for this service is
     rolled back, too, so that the unit has the files that it last ran with. The task fails with the log of the unit.
   - Once the service runs, nothing of what was staged for it is rolled back any more, for any site.
+  - The files of an application's O(release) are then recorded with it, so that it can run again as it did.
 author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
   - campus.flask_sso.staging
@@ -26,8 +27,8 @@ extends_documentation_fragment:
 options:
   unit:
     description:
-      - The systemd unit that is activated. Required unless O(files) are what is activated; an empty list of these is
-        for a service that was stopped and removed.
+      - The systemd unit that is activated. Required unless O(files) are what is activated, or a release that has run
+        before. An empty list of O(files) is for a service that was stopped and removed.
     type: str
   action:
     description:
@@ -65,6 +66,36 @@ options:
         description: Protocol of the server at O(probe.socket).
         type: str
         choices: [uwsgi, http]
+  release:
+    description:
+      - The application's release that the files are for. Its record can be read by root only.
+      - Without O(release.path), it is one that has run before. Its recorded files are written and activated, with the
+        O(unit), O(sockets), O(standby) and O(probe) of that time.
+    type: dict
+    suboptions:
+      directory:
+        description: Directory of the records.
+        type: path
+        required: true
+      id:
+        description: Name of the release.
+        type: str
+        required: true
+      path:
+        description: Directory of the release.
+        type: path
+      settings:
+        description: Paths of the files and links that belong to the release. Required with O(release.path).
+        type: list
+        elements: path
+      interface:
+        description: What M(campus.flask_sso.release_info) compares before a rollback, by name.
+        type: dict
+        default: {}
+      note:
+        description: What the release says about its source.
+        type: str
+        default: ""
 attributes:
   check_mode:
     description: Reports what would be activated.
@@ -93,6 +124,14 @@ EXAMPLES = r"""
       url: https://example.org/
       socket: /run/example.sock
       protocol: uwsgi
+
+- name: Activate an earlier release, as it was
+  campus.flask_sso.activation:
+    name: example
+    site: example
+    release:
+      directory: /etc/example/releases
+      id: 0b5e41c1a9d2
 """
 
 RETURN = r"""
@@ -109,9 +148,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server
+from ansible_collections.campus.flask_sso.plugins.module_utils.releases import Release, Releases
 from ansible_collections.campus.flask_sso.plugins.module_utils.staging import FILES_OPTION, SITE_OPTIONS, Staging
 
 PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
+SERVICE = ("unit", "sockets", "standby", "probe")  # options that are recorded with a release
 VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
 
 
@@ -142,12 +183,34 @@ class Activation:
         self.module = module
         self.staging = Staging(module)
         self.systemd = self.staging.systemd
-        self.unit: str = module.params["unit"] or ""
-        self.sockets: list[str] = module.params["sockets"] or []
-        self.standby: str = module.params["standby"] or ""
-        self.probe: dict[str, Any] = module.params["probe"] or {"url": ""}
+        self.release: dict[str, Any] | None = module.params["release"]
+        service = {option: module.params[option] for option in SERVICE}
+        if self.release and not self.release["path"]:
+            earlier = self._earlier(self.release)
+            self.staging.kept, service = earlier.files, earlier.service
+        self.service = service
+        self.unit: str = service["unit"] or ""
+        self.sockets: list[str] = service["sockets"] or []
+        self.standby: str = service["standby"] or ""
+        self.probe: dict[str, Any] = service["probe"] or {"url": ""}
         self.units = [unit for unit in (self.unit, self.standby) if unit]
         self.untouched = False  # whether the unit runs on, as its standby could not start
+
+    def _earlier(self, release: dict[str, Any]) -> Release:
+        """Return a release that has run before, or end the module."""
+        known = Releases(release["directory"]).known
+        if release["id"] not in known:
+            self.module.fail_json(msg=f"{release['directory']} has no record of {release['id']}.", changed_paths=[])
+        return known[release["id"]]
+
+    def _record(self, release: dict[str, Any]) -> None:
+        """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""
+        releases = Releases(release["directory"])
+        if release["path"]:
+            fields = {name: release[name] for name in ("id", "path", "note", "interface")}
+            releases.record_deployment(Release(**fields, service=self.service), release["settings"])
+        else:
+            releases.record_activation(releases.known[release["id"]])
 
     def _is_kept(self) -> bool:
         """Return whether the unit runs, or is started by its sockets, and will after the next boot."""
@@ -200,6 +263,12 @@ class Activation:
             )
         if problem:
             self._fall_back(changed_paths, problem)  # which ends the module
+        if self.release:
+            try:
+                self._record(self.release)
+            except OSError as error:
+                message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
+                self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
         self.staging.settle()
         return {"changed": True, "changed_paths": changed_paths}
 
@@ -239,6 +308,14 @@ def main() -> None:
         "socket": {"type": "path"},
         "protocol": {"type": "str", "choices": ["uwsgi", "http"]},
     }
+    release_options = {
+        "directory": {"type": "path", "required": True},
+        "id": {"type": "str", "required": True},
+        "path": {"type": "path"},
+        "settings": {"type": "list", "elements": "path"},
+        "interface": {"type": "dict", "default": {}},
+        "note": {"type": "str", "default": ""},
+    }
     module = AnsibleModule(
         argument_spec={
             **SITE_OPTIONS,
@@ -249,8 +326,9 @@ def main() -> None:
             "sockets": {"type": "list", "elements": "str"},
             "standby": {"type": "str"},
             "probe": {"type": "dict", "options": probe_options, "required_together": [["socket", "protocol"]]},
+            "release": {"type": "dict", "options": release_options, "required_together": [["path", "settings"]]},
         },
-        required_one_of=[["unit", "files"]],
+        required_one_of=[["unit", "files", "release"]],
         required_by={"action": ["unit"], "sockets": ["unit"], "standby": ["unit", "sockets"]},
         supports_check_mode=True,
     )

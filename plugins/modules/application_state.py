@@ -2,17 +2,17 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Find what a host has of an application, and what of other origin has its names."""
+"""Find what a host has of an application, and what conflicts with its names."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: application_state
-short_description: Find what a host has of an application, and what of other origin has its names
+short_description: Find what a host has of an application, and what conflicts with its names
 version_added: 0.1.0
 description:
-  - Looks for accounts, groups, units and directories of these names that the role flask_app has not made, and for those
-    that it still has to make. Changes nothing.
+  - Looks for accounts, groups, units and directories of these names that the role flask_app has not created, and for
+    those that it still has to create. Changes nothing.
   - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
     a unit, if it names this collection; a directory, by what it holds or who owns it.
 author: campus.flask_sso contributors (!UNKNOWN)
@@ -54,7 +54,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at what the host has of the application
+- name: Collect the application's accounts, units and files
   campus.flask_sso.application_state:
     name: guestbook
     user: guestbook
@@ -113,7 +113,17 @@ UNIT_DIRECTORIES += ["/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
 ETC = "/etc"
 STATE = "/var/lib"
 MARK = "campus.flask_sso"  # in every unit that the role writes, and as a remark at the accounts that it creates
-SETTINGS = {"credentials", "environment", "gunicorn.py", "mod_wsgi-venv", "mod_wsgi.py", "saml", "tls", "uwsgi.ini"}
+SETTINGS = {
+    "credentials",
+    "environment",
+    "gunicorn.py",
+    "mod_wsgi-venv",
+    "mod_wsgi.py",
+    "releases",
+    "saml",
+    "tls",
+    "uwsgi.ini",
+}
 SHELL = "/usr/sbin/nologin"
 ANOTHER_NAME = "Choose another flask_app_name"
 
@@ -222,12 +232,12 @@ class Application:
                 group and f'{variable} is "{account}", and there is a group of that name. {ANOTHER_NAME}, or remove it.'
             )
         if entry.pw_uid == 0:
-            return f'{variable} is "{account}", who may do everything. Name an account that may not.'
+            return f'{variable} is "{account}", which is root (UID 0). Choose another account.'
         if self.is_made_here(account):
             return None
         if not chosen:
             return (
-                f'{variable} is "{account}", an account that this role has not made (its home is {entry.pw_dir}, its'
+                f'{variable} is "{account}", an account that this role has not created (its home is {entry.pw_dir}, its'
                 f" shell {entry.pw_shell}). {ANOTHER_NAME}; or write an account of yours into {variable}, which stays"
                 " as it is but must have another name than this."
             )

@@ -2,13 +2,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Say which of some paths exist on a host."""
+"""Return which of some paths exist on a host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: existing_paths
-short_description: Say which of some paths exist on a host
+short_description: Return which of some paths exist on a host
 version_added: 0.1.0
 description:
   - Looks for files, directories and links, broken links included. Their directories may be missing, which is

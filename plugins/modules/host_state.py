@@ -2,13 +2,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Collect in one look what the roles have to know of a host before they change it."""
+"""Collect what the roles need to know about a host before they change it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_state
-short_description: Collect in one look what the roles have to know of a host before they change it
+short_description: Collect what the roles need to know about a host before they change it
 version_added: 0.1.0
 description:
   - Reads which packages are installed, how old the package lists are, who listens on which TCP port, and which firewall
@@ -31,7 +31,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Collect packages, listeners and the firewall
   campus.flask_sso.host_state:
     packages_command: [rpm, --query, --all, --queryformat, "installed %{NAME}\n"]
   register: host
@@ -88,7 +88,7 @@ def packages(output):
 
 
 def package_lists_hours(directory, now):
-    """Say how old the package lists of apt are.
+    """Return how old the package lists of apt are.
 
     :param str directory: Where apt keeps them.
     :param float now: The time, in seconds since the epoch.
@@ -114,7 +114,7 @@ def listeners(output):
 
 
 def active(names, output):
-    """Say which of some services runs.
+    """Return which of some services runs.
 
     :param list names: The services.
     :param str output: What ``systemctl is-active`` has printed for them: a state in each line.
@@ -133,6 +133,10 @@ def main():
         supports_check_mode=True,
     )
     lists = module.params["package_lists_path"]
+    if not module.get_bin_path("ss"):
+        module.fail_json(
+            msg='There is no command "ss", which lists the ports in use. Install the package iproute2 or iproute.'
+        )
 
     def output(command, **options):
         return module.run_command(command, environ_update={"LC_ALL": "C"}, **options)[1]

@@ -29,7 +29,7 @@ options:
     elements: str
     default: []
   enabled:
-    description: Shell patterns of the files that httpd reads because they are there.
+    description: Shell patterns of the files that httpd includes.
     type: list
     elements: str
     required: true

@@ -2,13 +2,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Download a document to the bytes that it consists of, and keep no file of it."""
+"""Download a document and return its bytes, without a file."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: metadata_download
-short_description: Download a document to the bytes that it consists of, and keep no file of it
+short_description: Download a document and return its bytes, without a file
 version_added: 0.1.0
 description:
   - Downloads from the host. Its network, proxies and CA certificates decide whether the server is reached and trusted.
@@ -47,7 +47,7 @@ content_base64:
   returned: success
   type: str
 msg:
-  description: What was in the way.
+  description: Why it failed.
   returned: failure
   type: str
 """
@@ -75,7 +75,7 @@ def main():
     try:
         content = answer.read(module.params["max_bytes"] + 1)
     except (OSError, HTTPException) as error:
-        module.fail_json(msg=f"The answer breaks off: {error}")
+        module.fail_json(msg=f"The response is incomplete: {error}")
     module.exit_json(changed=False, content_base64=base64.b64encode(content).decode())
 
 

@@ -11,8 +11,8 @@ module: saml_metadata
 short_description: Validate SAML metadata, and refuse what a service provider cannot or must not use
 version_added: 0.1.0
 description:
-  - Reads a SAML 2.0 metadata document and fails, with a clear message, if it is not XML, has a document type (the door
-    of entity expansion), is too large or out of date, or describes no identity provider of the expected name, or two.
+  - Reads a SAML 2.0 metadata document and fails, with a clear message, if it is not XML, has a document type (which
+    allows entity expansion), is too large or expired, or describes no identity provider of the expected name, or two.
   - Requires the form that shibd requires, and that the expected identity provider has an address for logins and a
     readable key.
   - Refuses what programs interpret in different ways, such as descriptions inside of a signature.

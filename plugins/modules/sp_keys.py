@@ -2,19 +2,19 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at the keys of a SAML service provider, and say what a step makes of them."""
+"""Read the keys of a SAML service provider, and plan a step of their rotation."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sp_keys
-short_description: Look at the keys of a SAML service provider, and say what a step makes of them
+short_description: Read the keys of a SAML service provider, and plan a step of their rotation
 version_added: 0.1.0
 description:
   - Keys come in sets, each in a directory of its own below C(keys). Links there say what a set is for. C(active) signs,
     C(next) is only published in the metadata, C(previous) still decrypts. These links are the whole state of a
     rotation.
-  - The module looks, says what a step needs, and changes nothing. The keys themselves are made by community.crypto, and
+  - The module only reads, and returns what a step needs. The keys themselves are created by community.crypto, and
     the links are staged by M(campus.flask_sso.staged_files), together with the configuration that names them.
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
@@ -38,8 +38,8 @@ options:
     default: deploy
   given:
     description:
-      - Names of the sets that are handed to the host, by their links. With O(step=deploy), they take the place of all
-        others.
+      - Names of the sets that are copied from the controller, by their links. With O(step=deploy), they take the
+        place of all others.
     type: dict
     default: {}
   application:
@@ -62,14 +62,14 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See what the next step of the rotation needs
+- name: Plan the next step
   campus.flask_sso.sp_keys:
     path: /etc/shibboleth
     names: [sp-signing-key.pem, sp-signing-cert.pem, sp-encrypt-key.pem, sp-encrypt-cert.pem]
     step: publish
   register: keys
 
-- name: Refuse a step out of its order
+- name: Fail if the step is out of order
   ansible.builtin.assert:
     that: keys.faults | length == 0
     fail_msg: "{{ keys.faults | join(' ') }}"

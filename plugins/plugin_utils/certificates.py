@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 CRYPTOGRAPHY = "42.0"  # the first whose times have a time zone
 
-# Id of a person, which files of the private authority get their names from.
+# Id of a person, which files of the private CA get their names from.
 PERSON = re.compile("[a-z0-9][a-z0-9._-]*")
 
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)
@@ -100,19 +100,28 @@ def read_private_key(path: str) -> PrivateKeyTypes:
         raise AnsibleFilterError(f'"{path}" holds no private key. Give one that "openssl pkey" reads.') from None
 
 
+def read_bytes(path: str) -> bytes:
+    """Read a file, which may be encrypted by ansible-vault.
+
+    :param path: The file.
+    :returns: Its content.
+    :raises AnsibleFilterError: if it cannot be read or decrypted.
+    """
+    try:
+        data = Path(path).read_bytes()
+        return VaultLib(secrets=VaultSecretsContext.current().secrets).decrypt(data) if is_encrypted(data) else data
+    except OSError as error:
+        raise AnsibleFilterError(f'"{path}" cannot be read: {error.strerror}.') from None
+    except (AnsibleVaultError, ReferenceError):
+        raise AnsibleFilterError(f'"{path}" is an Ansible Vault, whose password the run needs.') from None
+
+
 def _split(path: str) -> tuple[list[tuple[str, str]], bytes]:
     """Return the PEM blocks in a file, each with its label, and the content of a file that has none.
 
     :raises AnsibleFilterError: if the file cannot be read or is PKCS#12.
     """
-    try:
-        data = Path(path).read_bytes()
-        if is_encrypted(data):
-            data = VaultLib(secrets=VaultSecretsContext.current().secrets).decrypt(data)
-    except OSError as error:
-        raise AnsibleFilterError(f'"{path}" cannot be read: {error.strerror}.') from None
-    except (AnsibleVaultError, ReferenceError):
-        raise AnsibleFilterError(f'"{path}" is an Ansible Vault, whose password the run needs.') from None
+    data = read_bytes(path)
     text = _text(data)
     blocks = ARMOUR.findall(text)
     if text.count("-----BEGIN ") > len(blocks):

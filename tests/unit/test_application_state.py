@@ -140,9 +140,9 @@ def test_interrupted_first_run_is_recognised(host, look):
     [
         ({"uid": 1000, "dir": "/home/guestbook", "login": "bash", "gecos": "Ada Lovelace,,,"}, "shell /usr/sbin/bash"),
         ({"uid": 9, "dir": "/var/spool/news", "gecos": "news"}, "home is /var/spool/news"),
-        ({"gecos": "ftp daemon"}, "this role has not made"),
-        ({"login": "false", "gecos": ""}, "this role has not made"),
-        ({"uid": 0, "dir": "/root"}, "may do everything"),
+        ({"gecos": "ftp daemon"}, "this role has not created"),
+        ({"login": "false", "gecos": ""}, "this role has not created"),
+        ({"uid": 0, "dir": "/root"}, "is root (UID 0)"),
     ],
 )
 def test_foreign_account_is_refused(host, look, account, reason):

@@ -115,7 +115,7 @@ def test_settings_of_the_server_may_be_among_the_servers_variables():
 
 @pytest.mark.parametrize("environment", ["A=b", ["A=b"], None])
 def test_what_is_no_mapping_is_refused(environment):
-    assert "variable is no mapping. Write names" in environment_faults(environment, "variable", "uwsgi")[0]
+    assert "variable is not a mapping. Write names" in environment_faults(environment, "variable", "uwsgi")[0]
 
 
 def test_python_path_is_a_string():

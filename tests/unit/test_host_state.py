@@ -3,6 +3,7 @@
 """What the roles know of a host before they change it."""
 
 import os
+from unittest.mock import patch
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import host_state
@@ -49,6 +50,13 @@ def test_every_program_that_holds_a_port_is_named(state):
         {"port": 8080, "name": "", "pid": 0},
         {"port": 53, "name": "systemd-resolve", "pid": 7},
     ]
+
+
+def test_a_host_that_cannot_list_its_ports_is_told_what_to_install(state):
+    with patch.object(host_state.AnsibleModule, "get_bin_path", return_value=None):
+        result = state()
+    assert result["failed"] is True
+    assert "Install the package iproute2" in result["msg"]
 
 
 def test_the_first_firewall_that_runs_is_the_firewall(state):

@@ -56,7 +56,7 @@ def test_of_a_document_that_is_too_large_no_more_is_read_than_shows_that(downloa
     assert len(base64.b64decode(download("/large")["content_base64"])) == 1001
 
 
-@pytest.mark.parametrize(("path", "reason"), [("/missing", "404"), ("/short", "breaks off")])
+@pytest.mark.parametrize(("path", "reason"), [("/missing", "404"), ("/short", "response is incomplete")])
 def test_a_document_that_does_not_come_is_an_error_with_its_reason(download, path, reason):
     result = download(path)
     assert result["failed"] is True

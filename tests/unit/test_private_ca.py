@@ -166,7 +166,9 @@ def test_revoked_certificate_is_refused_and_replaced(authority):
     new = authority.certificate(GRACE)
     assert new.public_key() != lost.public_key()
     assert authority.verifies(GRACE).endswith("OK\n")
-    assert "changed=0" in authority.have(GRACE)
+    said = authority.have(GRACE)
+    assert "changed=0" in said
+    assert "issue_person.yml" not in said  # nothing of it is looked at again
 
 
 def test_lost_crl_is_recreated_with_all_serial_numbers(authority):
@@ -220,13 +222,13 @@ def test_serial_number_is_hexadecimal_as_it_is_printed_everywhere(authority):
 @pytest.mark.parametrize(
     ("named", "words"),
     [
-        ([], "names nobody"),
-        ("ghopper", "is no list"),
+        ([], "is empty"),
+        ("ghopper", "is not a list"),
         (["ghopper", "nobody"], 'has "nobody"'),
         (["ada"], "a serial number of 16 digits or more"),
         ([20251234567890123456], "in quotes"),
         (["*"], 'has "*"'),
-        (["../people/ghopper"], "the id of somebody who has one"),
+        (["../people/ghopper"], "the id of a person who has one"),
     ],
 )
 def test_person_without_a_certificate_cannot_be_revoked(authority, named, words):
@@ -235,7 +237,7 @@ def test_person_without_a_certificate_cannot_be_revoked(authority, named, words)
 
 
 def test_nothing_is_revoked_if_one_of_several_has_no_certificate(authority):
-    """All of them are named at once, and what else is wrong with the authority."""
+    """All of them are named at once, and what else is wrong with the CA."""
     before = authority.revoked()
     named = ["ghopper", "nobody", "ada", 20251234567890123456]
     said = " ".join(authority.run("revoke", private_ca_revoke=named, private_ca_crl_days=0).split())
@@ -276,7 +278,8 @@ def test_all_faults_of_people_and_terms_are_told_before_anything_is_made(tmp_pat
     said = " ".join(authority.have(GRACE, {"id": "../x", "name": "Grace Hopper"}).split())
     assert "4 faults" in said
     assert all(
-        words in said for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "outlast")
+        words in said
+        for words in ("../x", "more than once: grace hopper", "private_ca_crl_days is 0", "has to be valid longer")
     )
     assert not authority.files.exists()
 

@@ -3,6 +3,7 @@
 """A release is complete only when its account can read it and its server is the one that was asked for."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ PROGRAMS = {
     "runuser": 'shift 3; exec "$@"',
     "chown": "exit 0",
     "install": 'for last; do :; done; exec touch "$last"',
-    "find": 'printf "%s" "$FOUND"',
+    "find": 'case "$*" in *-readable*) printf "%s" "$FOUND" ;; *) exec /usr/bin/find "$@" ;; esac',
 }
 
 
@@ -98,3 +99,37 @@ def test_a_link_in_the_place_of_a_directory_is_not_followed(run, release):
     assert begun.returncode == 1
     assert "releases is a link. Remove it." in begun.stderr
     assert not list(elsewhere.iterdir())
+
+
+def test_what_only_root_can_read_is_opened_but_not_what_a_link_leads_to(run, release, tmp_path):
+    (release / "app/wsgi.py").chmod(0o600)
+    (release / "app/closed").mkdir(mode=0o700)
+    (tmp_path / "secret").touch(mode=0o600)
+    (release / "app/link").symlink_to(tmp_path / "secret")
+    complete(run, release, "")
+    modes = {path: path.stat().st_mode & 0o777 for path in (release / "app/wsgi.py", release / "app/closed")}
+    assert list(modes.values()) == [0o644, 0o755]
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_virtual_environment_that_is_a_link_is_not_opened(run, release, tmp_path):
+    """The account that owns it could lead root anywhere."""
+    (tmp_path / "closed/bin").mkdir(parents=True)
+    (tmp_path / "closed/bin/python").symlink_to(sys.executable)
+    (tmp_path / "closed").chmod(0o700)
+    shutil.rmtree(release.parent / "venv")
+    (release.parent / "venv").symlink_to(tmp_path / "closed")
+    complete(run, release, "")
+    assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["releases", "venvs", "wheels"])
+def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
+    (tmp_path / "elsewhere/kept").mkdir(parents=True)
+    (tmp_path / "app").mkdir()
+    for directory in {"releases", "venvs", "wheels"} - {name}:
+        (tmp_path / "app" / directory).mkdir()
+    (tmp_path / "app" / name).symlink_to(tmp_path / "elsewhere")
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    assert removed.returncode == 1
+    assert (tmp_path / "elsewhere/kept").exists()

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible_collections.campus.flask_sso.plugins.filter.key_sets import key_sets
 from ansible_collections.campus.flask_sso.plugins.modules import sp_keys
 
@@ -97,7 +98,7 @@ def test_keys_that_a_host_had_before_stay_where_they_are(host):
     assert host.links() == {"active": str(host.path)}
 
 
-def test_keys_that_are_handed_to_the_host_take_the_place_of_its_own(host):
+def test_keys_that_are_copied_from_the_controller_take_the_place_of_the_hosts_own(host):
     host.link(active="1", previous="0")
     plan = host.follow(given={"next": "bbb", "active": "aaa"})
     assert plan["new_set"] == ""
@@ -113,7 +114,7 @@ def test_deployment_amid_a_rotation_changes_nothing(host):
 
 @pytest.mark.parametrize(("first", "following"), [("1", "2"), ("9", "10"), ("0a1b2c3d4e5f", "1"), ("", "1")])
 def test_rotation_goes_its_way_and_each_step_may_be_repeated(host, first, following):
-    """From a set with a number, from one that was handed to the host, from keys that lie loose."""
+    """From a set with a number, from one that was copied from the controller, from keys that lie loose."""
     if first:
         host.link(active=first)
     else:
@@ -137,6 +138,13 @@ def test_rotation_goes_its_way_and_each_step_may_be_repeated(host, first, follow
 def test_interrupted_publishing_is_taken_up_with_the_set_that_it_made(host):
     host.link(active="1")
     host.write(host.keys / "2")
+    assert host.look("publish")["new_set"] == f"{host.keys}/2"
+
+
+def test_rotation_does_not_publish_old_keys_of_the_host(host):
+    """Which had its own before keys came from the controller."""
+    host.link(active="0a1b2c3d4e5f")
+    host.write(host.keys / "1")
     assert host.look("publish")["new_set"] == f"{host.keys}/2"
 
 
@@ -188,7 +196,7 @@ def test_all_faults_are_told_at_once(host):
     assert "14 days too early" in early
 
 
-def test_set_that_is_handed_to_hosts_keeps_its_name_in_another_place(tmp_path):
+def test_set_on_the_controller_keeps_its_name_in_another_place(tmp_path):
     for place in ("active", "next", "spare"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "sp-signing-cert.pem").write_text(f"{place}\n")
@@ -200,5 +208,16 @@ def test_set_that_is_handed_to_hosts_keeps_its_name_in_another_place(tmp_path):
     assert key_sets(str(tmp_path)) == {"active": names["next"], "previous": names["active"]}
 
 
-def test_nothing_is_handed_to_hosts_without_a_directory():
+def test_encrypted_certificate_names_the_same_set(tmp_path, monkeypatch):
+    (tmp_path / "active").mkdir()
+    certificate = tmp_path / "active/sp-signing-cert.pem"
+    certificate.write_bytes(b"certificate\n")
+    names = key_sets(str(tmp_path))
+    secrets = [("default", VaultSecret(b"password"))]
+    certificate.write_bytes(VaultLib().encrypt(b"certificate\n", secret=secrets[0][1]))
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets))
+    assert key_sets(str(tmp_path)) == names
+
+
+def test_nothing_is_copied_from_the_controller_without_a_directory():
     assert key_sets("") == {}

@@ -47,7 +47,7 @@ USED_IDS = Table(
 )
 
 SESSIONS = Table(
-    "saml_sessions",
+    "saml_user_sessions",
     TABLES,
     Column("id", String(64), primary_key=True),
     Column("name_id", String(64), nullable=False),

@@ -98,7 +98,8 @@ def test_port_of_another_program_is_refused_by_a_run(web: Host) -> None:
 def test_settings_that_do_not_fit_are_refused() -> None:
     """Before anything has changed."""
     nowhere = {"flask_app_tls_key_file": "/nowhere.pem", "flask_app_tls_client_ca_file": "/nowhere.pem"}
-    said = refusal({"flask_app_server": "uwsgi"} | nowhere)
+    said = refusal({"flask_app_server": "uwsgi"} | nowhere, "--tags=all")
+    assert "changed=0 " in said
     assert "Only gunicorn serves TLS by itself" in said
     assert "Write both paths, or neither" in said
     assert 'flask_app_tls_client_ca_file is "/nowhere.pem"' in said

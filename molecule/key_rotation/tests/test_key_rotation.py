@@ -171,4 +171,4 @@ def test_keys_are_copied_from_the_controller(web, run_site, tmp_path):
     log_in()
     code, said = rotate("publish", saml_sp_keys_directory=str(tmp_path))
     assert code == 2
-    assert f"the keys of flask-sso-web{bench_client.LANE} are handed to it" in said
+    assert f"so flask-sso-web{bench_client.LANE} gets its keys from there" in said

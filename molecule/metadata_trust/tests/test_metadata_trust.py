@@ -87,7 +87,11 @@ REFUSALS = {
     "tied to nothing": (
         UNSIGNED,
         None,
-        ["is neither signed nor pinned", PINNED_KEY.replace(":", ""), "write it into saml_sp_idp_keys"],
+        [
+            "is not verified against anything that you trust",
+            PINNED_KEY.replace(":", ""),
+            "write it into saml_sp_idp_keys",
+        ],
     ),
     "of an unknown key": (
         UNSIGNED | {"saml_sp_idp_keys": [OTHER_KEY]},

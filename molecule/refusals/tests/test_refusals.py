@@ -423,7 +423,7 @@ CASES = {
     ),
     "a rule about an unknown attribute": (
         CERN | {"shibboleth_sp_protected": [{"path": "/admin", "attributes": {"Role": ["admin"]}}]},
-        ["shibboleth_sp_protected asks for ['Role'], which no user can have", "Write ids of saml_sp_attributes"],
+        ["shibboleth_sp_protected requires ['Role'], which no user can have", "Write ids of saml_sp_attributes"],
     ),
     "a profile with a format that SAML does not know": (
         COPY | {"saml_sp_profile": "{files}/odd.yml"},

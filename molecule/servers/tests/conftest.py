@@ -39,3 +39,13 @@ def deploy(server, tmp_path) -> Callable[..., Run]:
     """Deploy a release for the server, see releases."""
     run = releases.releases(SCENARIO, tmp_path)
     return partial(run, playbook="server.yml", flask_app_server=server, connector=CONNECTORS[server])
+
+
+@pytest.fixture
+def roll_back(server) -> Callable[..., Run]:
+    """Roll the application back, with further variables."""
+
+    def run(**variables: str) -> Run:
+        return releases.run_playbook(SCENARIO / "rollback.yml", {"flask_app_server": server} | variables)
+
+    return run

@@ -7,11 +7,14 @@ The tests follow each other in the life of one application under each server.
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+from bench_client import visitors
 from conftest import stranger
 
 THREAD = "import threading\n\nthreading.Thread(target=threading.Event().wait).start()\n"
+SETTINGS = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.py", "mod_wsgi": "mod_wsgi.py"}
 HANGS = {"a server": "app.run(port=5055)\n", "a lock": f"{THREAD}threading.Event().wait()\n"}
 
 
@@ -115,4 +118,68 @@ def test_import_that_is_only_a_trial_leaves_the_data_alone(host, server, deploy)
     run = deploy("writing", f"from pathlib import Path\n\n{THREAD}{code}")
     assert run.code == 2
     assert "and ends" in run.said
+    assert state(host, server) == before
+
+
+def test_previous_release_runs_again_without_a_failed_request(host, server, roll_back, capsys) -> None:
+    """With its settings, and without its source: here the name of its callable, which the next release has changed."""
+    settings = host.file(f"/etc/on_{server}/{SETTINGS[server]}")
+    assert "create_app" in settings.content_string
+    began = time.monotonic()
+    with visitors("/", "/", connect=partial(stranger, server)) as answers:
+        run = roll_back()
+        seconds = time.monotonic() - began
+        time.sleep(1)
+    assert run.code == 0, run.said
+    assert set(answers) == {"200 third", "200 second"}
+    with capsys.disabled():
+        print(f"\nRolling back under {server} took {seconds:.1f} seconds; none of {len(answers)} requests failed.")
+    assert answers[-1] == "200 second"
+    assert "create_app" not in settings.content_string
+    assert "deploys flask_app_source again." in run.said
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
+def test_rollback_to_what_does_not_start_fails_no_request(host, server, roll_back) -> None:
+    """The release that runs stays; so do its files."""
+    (later,) = host.check_output(
+        f"grep --files-with-matches --recursive --include=app.py '\"third\"' /srv/on_{server}/releases"
+    ).split()
+    before = state(host, server)
+    host.check_output(f"mv {later} {later}.away")
+    with visitors("/", "/", connect=partial(stranger, server)) as answers:
+        run = roll_back(flask_app_release=later.split("/")[4])
+    host.check_output(f"mv {later}.away {later}")
+    assert run.code == 2
+    assert "could not run with its new files, so they were rolled back to the previous ones" in run.said
+    assert set(answers) == {"200 second"}
+    assert state(host, server) == before
+
+
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
+def test_rollback_to_what_is_not_there_is_refused_with_what_is(host, server, roll_back) -> None:
+    """By name, without a complete environment, and when there is none before."""
+    current = host.file(f"/srv/on_{server}/current").linked_to.split("/")[-1]
+    before = state(host, server)
+    run = roll_back(flask_app_release="0123456789ab")
+    assert run.code == 2
+    assert 'flask_app_release is "0123456789ab", and the host has no such release. There are: ' in run.said
+    assert f"{current}: built 20" in run.said
+
+    host.check_output(f"mv /srv/on_{server}/venvs /srv/on_{server}/venvs.away")
+    run = roll_back()
+    host.check_output(f"mv /srv/on_{server}/venvs.away /srv/on_{server}/venvs")
+    assert run.code == 2
+    assert f"its virtual environment /srv/on_{server}/venvs/" in run.said
+    assert state(host, server) == before
+
+
+@pytest.mark.parametrize("server", ["uwsgi"], indirect=True)
+def test_second_rollback_goes_back_one_further_and_a_third_finds_none(host, server, roll_back, site) -> None:
+    assert roll_back().code == 0
+    assert site.get("/").text == "first"
+    before = state(host, server)
+    run = roll_back()
+    assert run.code == 2
+    assert "There is no release before " in run.said
     assert state(host, server) == before

@@ -122,6 +122,19 @@ def test_people_with_certificates_get_in_with_mod_wsgi_too(web: Host) -> None:
     assert not web.service("shibd").is_enabled
 
 
+def test_rollback_does_not_undo_a_change_of_server(web: Host) -> None:
+    """The playbooks also work without facts and source: the one that lists, and the one that rolls back."""
+    before = files(web)
+    code, said = run_playbook("playbooks/releases.yml", {})
+    assert code == 0, said
+    assert said.count(": built 20") >= 2
+    assert said.count("(current)") == 1
+    code, said = run_playbook("playbooks/rollback.yml", {})
+    assert code == 2
+    assert 'flask_app_server is "mod_wsgi" and was "uwsgi"' in said
+    assert files(web) == before
+
+
 def test_authentication_that_does_not_exist_is_refused() -> None:
     """With the ones that do."""
     code, said = run_playbook("site.yml", {"flask_sso_authentication": "carrier_pigeon"})

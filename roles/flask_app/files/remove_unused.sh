@@ -2,20 +2,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS
+#   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS RECORDS
 #
-# Removes old releases, so that RELEASE and the newest of the others stay, KEEP in all; virtual environments that no release uses; and
-# all wheels but WHEELS. Prints what it has removed.
+# Removes old releases, so that RELEASE and those of the others that ran last stay, KEEP in all; the RECORDS of releases that are gone;
+# virtual environments that no release uses; and all wheels but WHEELS. Prints what it has removed.
 
 set -eu
 cd "$1"
-find releases -mindepth 1 -maxdepth 1 -type d ! -name "$2" -printf '%T@ %p\n' | sort --reverse --numeric-sort | tail --lines "+$3" |
+for directory in releases venvs wheels; do
+    # Root must not follow a link that the owner has put there.
+    [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
+done
+for release in releases/*; do
+    id=${release#releases/}
+    # A record is as old as the release's last activation; a release without one has never run.
+    [ ! -d "$release" ] || [ "$id" = "$2" ] || echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
+done | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
         rm --recursive "$release"
         echo "$release"
     done
+for record in "$5"/*.json; do
+    id=$(basename "$record" .json)
+    [ -d "releases/$id" ] || rm --force "$record"
+done
 for venv in venvs/*; do
-    if [ -d "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
+    if [ -d "$venv" ] && [ ! -L "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
         rm --force "$venv/complete" # first, so that an interrupted removal leaves no environment that counts as complete
         rm --recursive "$venv"
         echo "$venv"
