@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from typing import Any
@@ -11,6 +12,27 @@ from typing import Any
 from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, snapshot
 
 SUFFIX = ".originals"
+#: Directories and files whose names begin with one of these are the collection's own on every host.
+OWN_NAMES = ("flask_sso", "zz-flask_sso")
+#: What files that the collection writes contain.
+OWN_MARKS = (b"campus.flask_sso", b"# Not used: flask_sso-")
+#: The original of what an earlier version has written, which recorded no originals.
+UNKNOWN = {"kind": "unknown"}
+
+
+def original(path: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Return what was at a path before the collection, as far as that can be told.
+
+    :param path: The path.
+    :param before: What :func:`snapshot.snapshot` returned before the first recorded change.
+    """
+    named = any(part.startswith(OWN_NAMES) for part in path.split(os.sep))
+    if before["kind"] == "directory" and named:
+        return {"kind": "absent"}  # tasks create directories of keys before anything is staged
+    content = base64.b64decode(before.get("content", ""))
+    if before["kind"] != "absent" and (named or any(mark in content for mark in OWN_MARKS)):
+        return dict(UNKNOWN)
+    return before
 
 
 class Originals:
@@ -50,6 +72,15 @@ class Originals:
         """
         return self.entries[path]["before"]
 
+    def made(self, site: str) -> list[str]:
+        """Return the paths that a site alone uses, and where nothing was before the collection, in order.
+
+        :param site: The site.
+        """
+        return [
+            path for path in self.paths(site) if self.sites(path) == [site] and self.before(path)["kind"] == "absent"
+        ]
+
     def claim(self, site: str, paths: list[str]) -> None:
         """Record that a site uses paths, too, which other sites have changed.
 
@@ -81,7 +112,7 @@ class Originals:
         :param changes: As in :class:`journal.Journal`.
         """
         for path, made in changes.items():
-            entry = self.entries.setdefault(path, {"sites": [], "before": made[0]["before"]})
+            entry = self.entries.setdefault(path, {"sites": [], "before": original(path, made[0]["before"])})
             entry["sites"] += [change["site"] for change in made if change["site"] not in entry["sites"]]
         if changes:
             self.entries = {path: entry for path, entry in self.entries.items() if snapshot(path) != entry["before"]}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.journal import Journal, all_journals
-from ansible_collections.campus.flask_sso.plugins.module_utils.originals import Originals
+from ansible_collections.campus.flask_sso.plugins.module_utils.originals import UNKNOWN, Originals, original
 from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import restore_all, snapshot
 from ansible_collections.campus.flask_sso.plugins.module_utils.systemd import Systemd
 
@@ -143,7 +143,7 @@ class Staging:
             shared = self.originals.sites(path) != [self.site]
             left = os.listdir(path) if os.path.isdir(path) and not os.path.islink(path) else []
             used = any(wanted.get(os.path.join(path, name), {"kind": ""})["kind"] != "absent" for name in left)
-            if not shared and not (before["kind"] == "absent" and used):
+            if not shared and before != UNKNOWN and not (before["kind"] == "absent" and used):
                 wanted[path] = before
         return wanted
 
@@ -231,6 +231,8 @@ class Staging:
 
         :returns: The changes, of this run or of one that was interrupted before the service ran with them.
         """
+        if self.restores:
+            self._require_originals()
         planned = self._planned()
         for change in planned:
             self._describe(*change)
@@ -263,6 +265,20 @@ class Staging:
         """Return what the site has changed and what is to be restored."""
         return [path for path in self.originals.paths(self.site) if not self._matches("exclude", path)]
 
+    def _require_originals(self) -> None:
+        """End the module if it is not known what was there before the site; nothing was changed then."""
+        alone = [path for path in self._mine() if self.originals.sites(path) == [self.site]]
+        unknown = [path for path in alone if UNKNOWN == self.originals.before(path) == original(path, snapshot(path))]
+        if unknown:
+            self.module.fail_json(
+                msg=(
+                    f"{self.site} cannot be removed, and nothing of {self.name} was changed: an earlier version of this"
+                    f" collection has written {', '.join(unknown)} and did not record what was there before. Restore"
+                    f" or remove these files yourself, so that {self.name} runs without them, and try again."
+                ),
+                changed_paths=[],
+            )
+
     def _record_use(self, named: set[str], planned: set[str]) -> None:
         """Record which of the files that were changed before this site uses, too, or no longer."""
         self.originals.claim(self.site, sorted(named.union(filter(self._is_purged, self.originals.entries))))
@@ -270,7 +286,7 @@ class Staging:
             staged = planned.union(self.journal.paths())  # the activation settles these
             mine = [path for path in self._mine() if path not in staged]
             shared = {path for path in mine if self.originals.sites(path) != [self.site]}
-            same = {path for path in mine if snapshot(path) == self.originals.before(path)}
+            same = {path for path in mine if self.originals.before(path) in (UNKNOWN, snapshot(path))}
             self.originals.release(self.site, sorted(shared | same))
 
     def settle(self) -> None:

@@ -110,6 +110,11 @@ used_paths:
   returned: success
   type: list
   elements: str
+made_paths:
+  description: Those of RV(used_paths) where nothing was before the collection, and which no other site uses.
+  returned: success
+  type: list
+  elements: str
 stopped_units:
   description: Those of O(units) that do not run or are not enabled.
   returned: success
@@ -147,13 +152,14 @@ def main() -> None:
     if module.params["exclude"] and not (module.params["purge"] or module.params["restore"]):
         module.fail_json(msg="exclude means nothing without purge or restore.", changed_paths=[])
     staging = Staging(module)
-    used_paths = staging.originals.paths(staging.site)
+    used_paths, made_paths = staging.originals.paths(staging.site), staging.originals.made(staging.site)
     changed_paths = staging.stage()
     stopped_units = [unit for unit in module.params["units"] or [] if not staging.systemd.keeps(unit)]
     module.exit_json(
         changed=bool(changed_paths or stopped_units),
         changed_paths=changed_paths,
         used_paths=used_paths,
+        made_paths=made_paths,
         stopped_units=stopped_units,
         diff=staging.diff,
     )

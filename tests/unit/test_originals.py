@@ -151,6 +151,40 @@ def test_a_deployment_that_was_rolled_back_leaves_no_record(service, systemctl):
     assert records(service) == []
 
 
+def test_what_an_earlier_version_has_written_is_not_restored(service, systemctl):
+    """It recorded nothing, and its file is not what the host's owner had."""
+    path = service.etc / "ports.conf"
+    path.write_text("# campus.flask_sso, 1\n")
+    service.stage({"path": "ports.conf", "content": "# campus.flask_sso, 2\n"}, {"path": "b.conf", "content": "b\n"})
+    service.activate()
+    said = remove(service)["msg"]
+    assert f"has written {path} and did not record" in said
+    assert tree(service.etc).keys() == {"ports.conf", "b.conf"}
+    path.write_text("Listen 80\n")
+    remove(service)
+    assert tree(service.etc) == {"ports.conf": ("-rw-r--r--", "Listen 80\n")}
+    assert records(service) == []
+
+
+def test_a_directory_with_the_name_of_the_collection_is_its_own(service, systemctl):
+    """Tasks create directories of keys before the service's files are staged."""
+    (service.etc / "flask_sso").mkdir(mode=0o700)
+    service.stage({"path": "flask_sso", "state": "directory", "mode": "0755"})
+    service.activate()
+    remove(service)
+    assert tree(service.etc) == {}
+
+
+def test_what_the_site_alone_has_made_is_named(service, deployed):
+    made = [
+        str(service.etc / path)
+        for path in ("modules.conf", "sites", "sites/site", "sites/site/a.conf", "sites/site/site.key")
+    ]
+    assert remove(service, check_mode=True)["made_paths"] == made
+    deploy(service, "other")
+    assert remove(service, check_mode=True)["made_paths"] == made[2:]
+
+
 def test_a_removed_service_needs_no_unit(service, deployed, systemctl):
     service.stage(restore=True)
     assert service.activate(unit=None, files=[])["changed_paths"]
