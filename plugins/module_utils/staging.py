@@ -243,10 +243,16 @@ class Staging:
         changed_paths = sorted({path for path, _before, _after in planned} | pending)
         if self.module.check_mode:
             return changed_paths
+        if planned:
+            self._write(planned)
         self._record_use(named, {path for path, _before, _after in planned})
-        if not planned:
-            return changed_paths
+        return changed_paths
 
+    def _write(self, planned: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
+        """Write what differs and check it, or roll back and end the module.
+
+        :param planned: What :meth:`_planned` returned.
+        """
         # Before the first file, so that an interruption can be rolled back.
         self.journal.record(self.site, {path: before for path, before, _after in planned})
         try:
@@ -259,7 +265,6 @@ class Staging:
                 f"The new configuration of {self.name} does not pass its check, so every file is as it was and the"
                 f" service was not touched.\n{problem}"
             )
-        return changed_paths
 
     def _mine(self) -> list[str]:
         """Return what the site has changed and what is to be restored."""

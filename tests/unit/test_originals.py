@@ -126,6 +126,20 @@ def test_a_failed_check_leaves_the_site_as_it_was(service, deployed):
     assert tree(service.etc) == deployed
 
 
+def test_a_failed_check_changes_no_record(service, deployed):
+    """Neither of the site that is refused, nor of the one that stays when its removal is."""
+    assert service.stage(
+        {"path": "ports.conf", "content": "# Not used\n"}, {"path": "b.conf"}, site="b", checks=REFUSE
+    )["msg"]
+    remove(service)
+    assert tree(service.etc) == deployed
+    deploy(service)
+    deploy(service, "other")
+    assert remove(service, checks=REFUSE)["msg"]
+    remove(service, "other")
+    assert tree(service.etc)["ports.conf"][1] == "# Not used\n"
+
+
 def test_a_removal_that_the_service_does_not_start_with_is_rolled_back(service, deployed, systemctl):
     now = tree(service.etc)
     (service.etc / "theirs.conf").write_text("broken")
