@@ -28,6 +28,7 @@ SHARED = re.compile(r"\bflask_sso_[a-z]\w*")
 #: The option that describes a variable of several options, where they say different things about it.
 DESCRIBED_BY = {
     "flask_sso_path_prefix": "flask_app_path_prefix",
+    "flask_sso_remove_data": "flask_app_remove_data",
     "flask_sso_server_name": "apache_ssl_server_name",
     "flask_sso_site": "apache_ssl_site",
     "flask_sso_support_contact": "saml_sp_support_contact",

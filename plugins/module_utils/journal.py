@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, restore
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, restore_all
 
 SUFFIX = ".journal"
 
@@ -62,24 +62,26 @@ class Journal:
         self._save()
 
     def roll_back(self, site: str | None = None) -> None:
-        """Roll files back, contents before their directories.
+        """Roll files back.
 
         :param site: The site whose changes are rolled back; without one, those of all. A file that another site has
             changed since stays, and the other site is rolled back to what was there before both.
         :raises OSError: if a file cannot be restored. The journal is then as it was.
         """
         remaining: dict[str, list[dict[str, Any]]] = {}
-        for path in sorted(self.changes, reverse=True):
+        wanted: dict[str, dict[str, Any]] = {}
+        for path, changes in self.changes.items():
             kept: list[dict[str, Any]] = []
-            for change in reversed(self.changes[path]):
+            for change in reversed(changes):
                 if site not in (None, change["site"]):
                     kept.insert(0, dict(change))
                 elif kept:
                     kept[0]["before"] = change["before"]
                 else:
-                    restore(path, change["before"])
+                    wanted[path] = change["before"]
             if kept:
                 remaining[path] = kept
+        restore_all(wanted)
         self.changes = remaining
         self._save()
 

@@ -122,3 +122,14 @@ def restore(path: str, wanted: dict[str, Any]) -> None:
         replace_link(path, wanted["target"])
     else:
         remove(path)
+
+
+def restore_all(wanted: dict[str, dict[str, Any]]) -> None:
+    """Restore several paths: directories are made before their contents, and removed after them.
+
+    :param wanted: What :func:`snapshot` returned, by path.
+    :raises OSError: if that is not possible.
+    """
+    gone = {path for path, entry in wanted.items() if entry["kind"] == "absent"}
+    for path in sorted(wanted.keys() - gone) + sorted(gone, reverse=True):
+        restore(path, wanted[path])

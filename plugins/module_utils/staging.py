@@ -16,7 +16,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.journal import Journal, all_journals
-from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import restore, snapshot
+from ansible_collections.campus.flask_sso.plugins.module_utils.originals import UNKNOWN, Originals, original
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import restore_all, snapshot
 from ansible_collections.campus.flask_sso.plugins.module_utils.systemd import Systemd
 
 # Options that several modules have; plugins/doc_fragments has what they mean.
@@ -93,7 +94,7 @@ class Staging:
     """The files of one call, and the journal of the service that they are for.
 
     :param module: The module. It has the options of :data:`SITE_OPTIONS` and ``name``; of ``files``, ``purge``,
-        ``exclude`` and ``checks`` it may lack some.
+        ``exclude``, ``restore`` and ``checks`` it may lack some.
     """
 
     def __init__(self, module: AnsibleModule) -> None:
@@ -104,9 +105,11 @@ class Staging:
         self.site: str = module.params["site"]
         self.directory: str = module.params["journal_directory"]
         self.files: list[dict[str, Any]] = module.params.get("files") or []
+        self.restores: bool = module.params.get("restore") or False
         #: Further files, by path: what snapshot() returned when they were to be kept. Their content is never shown.
         self.kept: dict[str, dict[str, Any]] = {}
         self.journal = Journal(self.directory, self.name)
+        self.originals = Originals(self.directory, self.name)
         self.diff: list[dict[str, str]] = []
 
     def _fail(self, message: str) -> None:
@@ -123,14 +126,26 @@ class Staging:
                 self._fail(f"{item['path']}: {error.args[0]}. Create the account first.")
             return -1, -1
 
+    def _matches(self, option: str, path: str) -> bool:
+        """Return whether a path matches one of the patterns of an option."""
+        return any(fnmatch(path, pattern) for pattern in self.module.params.get(option) or [])
+
     def _is_purged(self, path: str) -> bool:
         """Return whether a path matches the patterns of files to remove."""
-
-        def matches(option: str) -> bool:
-            return any(fnmatch(path, pattern) for pattern in self.module.params.get(option) or [])
-
         directory = os.path.isdir(path) and not os.path.islink(path)
-        return matches("purge") and not matches("exclude") and not directory
+        return self._matches("purge", path) and not self._matches("exclude", path) and not directory
+
+    def _restored(self) -> dict[str, dict[str, Any]]:
+        """Return what was there before the site, by path, without directories that hold other files by now."""
+        wanted: dict[str, dict[str, Any]] = {}
+        for path in reversed(self._mine()):
+            before = self.originals.before(path)
+            shared = self.originals.sites(path) != [self.site]
+            left = os.listdir(path) if os.path.isdir(path) and not os.path.islink(path) else []
+            used = any(wanted.get(os.path.join(path, name), {"kind": ""})["kind"] != "absent" for name in left)
+            if not shared and before != UNKNOWN and not (before["kind"] == "absent" and used):
+                wanted[path] = before
+        return wanted
 
     def _wanted(self, item: dict[str, Any]) -> dict[str, Any]:
         """Describe an item as a snapshot of the wanted state."""
@@ -154,6 +169,8 @@ class Staging:
             for path in filter(self._is_purged, glob.glob(pattern)):
                 wanted.setdefault(path, {"kind": "absent"})
         planned = []
+        if self.restores:
+            wanted.update(self._restored())
         for path, entry in sorted(wanted.items()):
             before = snapshot(path)
             if path in kept and before["kind"] == "file":
@@ -214,20 +231,32 @@ class Staging:
 
         :returns: The changes, of this run or of one that was interrupted before the service ran with them.
         """
+        if self.restores:
+            self._require_originals()
         planned = self._planned()
         for change in planned:
             self._describe(*change)
         named = {item["path"] for item in self.files} | self.kept.keys()
         pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
+        if self.restores:
+            pending.update(self.journal.paths(self.site))
         changed_paths = sorted({path for path, _before, _after in planned} | pending)
-        if self.module.check_mode or not planned:
+        if self.module.check_mode:
             return changed_paths
+        if planned:
+            self._write(planned)
+        self._record_use(named, {path for path, _before, _after in planned})
+        return changed_paths
 
+    def _write(self, planned: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
+        """Write what differs and check it, or roll back and end the module.
+
+        :param planned: What :meth:`_planned` returned.
+        """
         # Before the first file, so that an interruption can be rolled back.
         self.journal.record(self.site, {path: before for path, before, _after in planned})
         try:
-            for path, _before, after in planned:
-                restore(path, after)
+            restore_all({path: after for path, _before, after in planned})
             problem = self._problem()
         except OSError as error:
             problem = str(error)
@@ -236,7 +265,39 @@ class Staging:
                 f"The new configuration of {self.name} does not pass its check, so every file is as it was and the"
                 f" service was not touched.\n{problem}"
             )
-        return changed_paths
+
+    def _mine(self) -> list[str]:
+        """Return what the site has changed and what is to be restored."""
+        return [path for path in self.originals.paths(self.site) if not self._matches("exclude", path)]
+
+    def _require_originals(self) -> None:
+        """End the module if it is not known what was there before the site; nothing was changed then."""
+        alone = [path for path in self._mine() if self.originals.sites(path) == [self.site]]
+        unknown = [path for path in alone if UNKNOWN == self.originals.before(path) == original(path, snapshot(path))]
+        if unknown:
+            self.module.fail_json(
+                msg=(
+                    f"{self.site} cannot be removed, and nothing of {self.name} was changed: an earlier version of this"
+                    f" collection has written {', '.join(unknown)} and did not record what was there before. Restore"
+                    f" or remove these files yourself, so that {self.name} runs without them, and try again."
+                ),
+                changed_paths=[],
+            )
+
+    def _record_use(self, named: set[str], planned: set[str]) -> None:
+        """Record which of the files that were changed before this site uses, too, or no longer."""
+        self.originals.claim(self.site, sorted(named.union(filter(self._is_purged, self.originals.entries))))
+        if self.restores:
+            staged = planned.union(self.journal.paths())  # the activation settles these
+            mine = [path for path in self._mine() if path not in staged]
+            shared = {path for path in mine if self.originals.sites(path) != [self.site]}
+            same = {path for path in mine if self.originals.before(path) in (UNKNOWN, snapshot(path))}
+            self.originals.release(self.site, sorted(shared | same))
+
+    def settle(self) -> None:
+        """Complete what is staged, for all sites, as the service runs with it."""
+        self.originals.settle(self.journal.changes)
+        self.journal.forget()
 
     def roll_back(self) -> None:
         """Roll back what the site has staged, for every service: the run ends, and nothing else would activate it."""

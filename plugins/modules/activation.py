@@ -28,7 +28,7 @@ options:
   unit:
     description:
       - The systemd unit that is activated. Required unless O(files) are what is activated, or a release that has run
-        before.
+        before. An empty list of O(files) is for a service that was stopped and removed.
     type: str
   action:
     description:
@@ -269,7 +269,7 @@ class Activation:
             except OSError as error:
                 message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
                 self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
-        self.staging.journal.forget()
+        self.staging.settle()
         return {"changed": True, "changed_paths": changed_paths}
 
     def _fall_back(self, changed_paths: list[str], problem: str) -> None:
@@ -285,7 +285,7 @@ class Activation:
             self.staging.journal.roll_back()
             runs = self._apply("restart", changed_paths, back=True)
         if runs and not self.untouched:
-            self.staging.journal.forget()  # what is left there of other sites runs now
+            self.staging.settle()  # what is left there of other sites runs now
         if runs:
             outcome = "it runs with those"
         elif self.systemd.does("cat", self.unit):

@@ -78,6 +78,11 @@ missing_accounts:
   returned: success
   type: list
   elements: str
+made_accounts:
+  description: Those of O(user) and O(owner) with the role's remark and O(path) as their home, as it has created them.
+  returned: success
+  type: list
+  elements: str
 missing_groups:
   description: O(group), where there is no such group.
   returned: success
@@ -211,6 +216,14 @@ class Application:
         made = entry and (entry.pw_gecos, entry.pw_dir, entry.pw_shell) == (MARK, self.path, SHELL)
         return not made and self.is_made_here(account)
 
+    def has_made(self, account):
+        """Return whether the role has created an account, for this application.
+
+        :param account: The account; it may be missing.
+        """
+        entry = find(pwd.getpwnam, account)
+        return entry is not None and (entry.pw_gecos, entry.pw_dir) == (MARK, self.path)
+
     def _account_conflict(self, variable, account, chosen):
         """Yield why an account cannot be created or used; `chosen` is whether it has not the default name."""
         entry, group = find(pwd.getpwnam, account), find(grp.getgrnam, account)
@@ -311,6 +324,7 @@ def main():
         changed=False,
         conflicts=application.conflicts(),
         missing_accounts=list(filter(application.is_missing, (application.owner, application.user))),
+        made_accounts=list(filter(application.has_made, (application.owner, application.user))),
         missing_groups=[] if find(grp.getgrnam, group) else [group],
         leftovers=list(filter(os.path.lexists, leftovers)),
     )

@@ -16,6 +16,8 @@ description:
     load it.
   - Keeps the former content of the files in a journal, until M(campus.flask_sso.activation) has the service run with
     them, or M(campus.flask_sso.rollback) has restored it.
+  - What was at each path before the collection is recorded when the service runs with the new files, so that O(restore)
+    can restore it, also much later.
   - Files that an interrupted run has staged count as changed again. The next run notifies the handler, although the
     files themselves need no change.
 author: campus.flask_sso contributors (!UNKNOWN)
@@ -30,9 +32,15 @@ options:
     type: list
     elements: str
   exclude:
-    description: Shell patterns of paths that O(purge) does not remove.
+    description: Shell patterns of paths that O(purge) does not remove, or O(restore) does not restore.
     type: list
     elements: str
+  restore:
+    description:
+      - Whether the site is removed. Every path that it has changed for this service gets what was there before the
+        collection, unless it matches O(exclude). What other sites use, too, stays, as does a directory that holds
+        other files.
+    type: bool
   checks:
     description: Commands that check the configuration on disk. They run only if something was changed.
     type: list
@@ -79,12 +87,32 @@ EXAMPLES = r"""
       - argv: [apache2ctl, -t]
     units: [apache2.service]
   notify: Reload httpd
+
+- name: Restore what httpd had before the site
+  campus.flask_sso.staged_files:
+    name: httpd
+    site: example
+    restore: true
+    exclude: [/etc/ssl/example/*-key.pem]
+    checks:
+      - argv: [apache2ctl, -t]
+  notify: Reload httpd
 """
 
 RETURN = r"""
 changed_paths:
   description: Paths that were changed, by this run or by one that was interrupted before the service ran with them.
   returned: always
+  type: list
+  elements: str
+used_paths:
+  description: Paths that the site had changed for this service before this task.
+  returned: success
+  type: list
+  elements: str
+made_paths:
+  description: Those of RV(used_paths) where nothing was before the collection, and which no other site uses.
+  returned: success
   type: list
   elements: str
 stopped_units:
@@ -113,19 +141,25 @@ def main() -> None:
             "files": FILES_OPTION,
             "purge": {"type": "list", "elements": "str"},
             "exclude": {"type": "list", "elements": "str"},
+            "restore": {"type": "bool"},
             "checks": {"type": "list", "elements": "dict", "options": check_options},
             "units": {"type": "list", "elements": "str"},
         },
-        required_one_of=[["files", "purge"]],
-        required_by={"exclude": ["purge"]},
+        required_one_of=[["files", "purge", "restore"]],
+        mutually_exclusive=[["files", "restore"], ["purge", "restore"]],
         supports_check_mode=True,
     )
+    if module.params["exclude"] and not (module.params["purge"] or module.params["restore"]):
+        module.fail_json(msg="exclude means nothing without purge or restore.", changed_paths=[])
     staging = Staging(module)
+    used_paths, made_paths = staging.originals.paths(staging.site), staging.originals.made(staging.site)
     changed_paths = staging.stage()
     stopped_units = [unit for unit in module.params["units"] or [] if not staging.systemd.keeps(unit)]
     module.exit_json(
         changed=bool(changed_paths or stopped_units),
         changed_paths=changed_paths,
+        used_paths=used_paths,
+        made_paths=made_paths,
         stopped_units=stopped_units,
         diff=staging.diff,
     )

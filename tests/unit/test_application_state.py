@@ -108,6 +108,18 @@ def test_an_account_that_lost_its_home_gets_it_again(host, look):
     assert look()[1] == ["guestbook"]
 
 
+def test_accounts_with_the_remark_are_the_roles_own(host, state):
+    """Those without it may be somebody's, so a removal leaves them."""
+    host.add("guestbook-deploy")
+    host.add("guestbook", gecos="")
+    assert state()["made_accounts"] == ["guestbook-deploy"]
+
+
+def test_an_account_of_another_application_is_not_this_ones(host, state):
+    host.add("guestbook", dir="/srv/other")
+    assert state()["made_accounts"] == []
+
+
 def test_the_group_of_the_socket_is_created_where_it_is_missing(host, state):
     assert state()["missing_groups"] == ["www-data"]
     host.groups["www-data"] = SimpleNamespace(gr_gid=33)

@@ -220,7 +220,7 @@ LINK = {"path": "/nowhere/a", "state": "link"}
     ("options", "said"),
     [
         (SITE, "one of the following is required: files, purge"),
-        (SITE | {"exclude": ["*"], "files": []}, "missing parameter(s) required by 'exclude': purge"),
+        (SITE | {"exclude": ["*"], "files": []}, "exclude means nothing without purge or restore"),
         (SITE | NOTHING | {"unit": "web.service"}, "Unsupported parameters"),
         (SITE | {"files": [LINK]}, "all of the following are missing: target"),
         (SITE | {"files": [LINK | {"target": "b", "content": "", "secret": ""}]}, "parameters are mutually exclusive"),
