@@ -109,9 +109,16 @@ def git(*arguments: str, directory: str = ".") -> subprocess.CompletedProcess[st
     """
     environment = {"SSH_ASKPASS": "false"} | os.environ | SILENT
     command = [*GIT, "-C", directory, *arguments]
-    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        return subprocess.run(command, env=environment, check=False, **options)
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     except FileNotFoundError as error:
         raise FetchError(
             'flask_app_source_type is "git", and the controller has no command git. Install the package git there.'
