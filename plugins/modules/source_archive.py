@@ -35,7 +35,9 @@ options:
     elements: str
     default: []
   requirements:
-    description: The file with pip's requirements, below the directory. It must not be left out.
+    description:
+      - The file with pip's requirements, below the directory, or a C(pyproject.toml) or C(setup.py), beside which pip
+        installs the project. It must not be left out.
     type: str
     default: ""
   sha256:
@@ -116,6 +118,9 @@ LOCAL = re.compile(
     | \. | (?!-|https?:)[^ ;\[]*(/|\.(whl|zip|tar|t[gbx]z))""",
     re.VERBOSE | re.IGNORECASE,
 )
+
+# Not files of requirements: pip installs the project in the same directory.
+PROJECTS = ("pyproject.toml", "setup.py")
 
 SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 MODIFIED = 946684800  # the year 2000: wheels that pip builds from the files cannot hold times before 1980
@@ -267,6 +272,8 @@ class Source:
 
     def requirements_sha256(self):
         """Return the checksum of the files that pip reads, or nothing where it reads more of the directory."""
+        if os.path.basename(self.requirements) in PROJECTS:
+            return None
         digest, pending, seen = hashlib.sha256(), [self.requirements] if self.requirements else [], set()
         while pending:
             path = pending.pop(0)

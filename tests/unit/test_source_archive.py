@@ -338,6 +338,7 @@ PINNED = "flask==3.1.2 --hash=sha256:ab \\\n    --hash=sha256:cd  # see docs/fil
         PINNED,
         "-r pages/more.txt\n",
         "--constraint=pages/more.txt\n",
+        "--require-hashes\n",
         "--index-url https://index.example.org/simple/\n",
         "-f https://wheels.example.org/\n",
         "thing @ https://example.org/thing-1.0-py3-none-any.whl\n",
@@ -385,6 +386,13 @@ def test_requirements_from_the_source_depend_on_all_of_it(source, requirements_c
     (source / "pages/more.txt").write_text("-e .\n")
     found, whole = requirements_checksum(text)
     assert found == whole
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "setup.py"])
+def test_project_depends_on_all_of_its_source(run_module, source, name):
+    (source / "pages" / name).write_text("x = 1\n")
+    result = run_module(source_archive, path=str(source), requirements=f"pages/{name}")
+    assert result["requirements_sha256"] == result["sha256"]
 
 
 def test_requirements_that_name_each_other_come_to_an_end(source, requirements_checksum):

@@ -249,6 +249,34 @@ CASES = {
         {"flask_app_source": "/no/such/directory"},
         ['flask_app_source is "/no/such/directory"', "not a directory on the controller", "Write the path"],
     ),
+    "a repository that is not there": (
+        {"flask_app_source_type": "git", "flask_app_source": "/no/such/repository"},
+        ['flask_app_source is "/no/such/repository", which git cannot clone', '"git ls-remote"'],
+    ),
+    "a repository with a password in its address": (
+        {"flask_app_source_type": "git", "flask_app_source": "https://alice:hunter2@git.example.org/app.git"},
+        ["flask_app_source has a user name or password", '"git help credentials"'],
+    ),
+    "an archive with another checksum": (
+        {
+            "flask_app_source_type": "archive",
+            "flask_app_source": "{files}/idp.xml",
+            "flask_app_source_sha256": "0" * 64,
+        },
+        [f'flask_app_source_sha256 is "{"0" * 64}"', "Find out which is right"],
+    ),
+    "no package": (
+        {"flask_app_source_type": "package", "flask_app_source": "hello>=1.0"},
+        ['flask_app_source is "hello>=1.0", which is no package', '"hello==1.0"'],
+    ),
+    "a package index with a password in its address": (
+        {"flask_app_index_url": "https://alice:hunter2@index.example.org/simple/"},
+        ["flask_app_index_url is no address, or has a user name", "flask_app_index_password"],
+    ),
+    "no wheelhouse": (
+        {"flask_app_wheelhouse": "/no/such/wheels"},
+        ['flask_app_wheelhouse is "/no/such/wheels"', '"pip download"'],
+    ),
     "an application without requirements": (
         {"flask_app_source": "{files}/app"},
         ['flask_app_requirements is "requirements.txt"', "{files}/app holds no such file", "pip freeze"],

@@ -5,10 +5,17 @@
 The tests follow each other, and those of the other files, in the life of one site.
 """
 
+import base64
 import json
-from collections.abc import Callable
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from conftest import SCENARIO
 from releases import Run
 
 ENVIRONMENT = {
@@ -65,6 +72,23 @@ LINKS = {
     "uploads/elsewhere": "/etc",
     "latest": "src/settings",
 }
+PROJECT = {
+    ".gitignore": "*.log\n",
+    "pyproject.toml": """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "hello-app"
+version = "1"
+dependencies = ["flask==3.1.3"]
+""",
+    "src/hello_app/__init__.py": "",
+    "src/hello_app/app.py": (SCENARIO / "files/app/app.py").read_text().replace('"first"', '"committed"'),
+}
+# Collects what every account can see of commands that name the password; its own command names it otherwise.
+WATCH = "while sleep 0.1; do cat /proc/[0-9]*/cmdline 2>/dev/null | grep --text hunter[2] >> /root/seen; done"
 
 
 @pytest.fixture
@@ -150,3 +174,98 @@ def test_release_that_its_account_cannot_read_is_built_again(host, peculiar, pag
     assert host.check_output("runuser --user guestbook -- find /srv/guestbook/current/ -type d ! -executable") == ""
     assert page().text == "peculiar"
     assert peculiar("peculiar").changed == 0
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run Git in a directory; return what it prints."""
+    author = ["-c", "user.name=Alice", "-c", "user.email=alice@example.org"]
+    command = [shutil.which("git"), "-C", str(directory), *author, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """A repository with a project whose modules are below src, and with the tag v1."""
+    directory = tmp_path / "repository"
+    for path, content in PROJECT.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text(content)
+    for command in (["init"], ["add", "--all"], ["commit", "--message", "first"], ["tag", "v1"]):
+        git(directory, *command)
+    (directory / "access.log").touch()
+    return directory
+
+
+@pytest.fixture
+def wheelhouse(host, tmp_path) -> Path:
+    """What the host's Python needs for the project."""
+    python = host.check_output("python3 -c 'import platform; print(platform.python_version())'")
+    options = ["--quiet", "--only-binary=:all:", "--python-version", python, "--dest", str(tmp_path / "wheelhouse")]
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, "flask==3.1.3", "setuptools"], check=True)
+    return tmp_path / "wheelhouse"
+
+
+def test_project_from_a_repository_is_installed_from_a_wheelhouse_and_its_commit_recorded(
+    host, deploy, page, repository, wheelhouse
+):
+    project = {
+        "flask_app_source": str(repository),
+        "flask_app_source_type": "git",
+        "flask_app_source_reference": "v1",
+        "flask_app_requirements": "pyproject.toml",
+        "flask_app_wsgi": "hello_app.app:app",
+        "flask_app_wheelhouse": str(wheelhouse),
+    }
+    run = deploy("unused", **project)
+    assert run.code == 0, run.said
+    assert page().text == "committed"
+    assert f"v1, commit {git(repository, 'rev-parse', 'v1')}" in host.check_output("cat /etc/guestbook/releases/*.json")
+    assert not host.file("/srv/guestbook/current/app/access.log").exists
+    assert host.check_output("find /srv/guestbook/ -name wheelhouse -o -name pip.conf") == ""
+    assert deploy("unused", **project).changed == 0
+
+    refused = deploy("unused", **project | {"flask_app_source_reference": "v2"})
+    assert (refused.code, refused.changed) == (2, 0), refused.said
+    assert 'flask_app_source_reference is "v2"' in refused.said
+    assert "its latest tags and branches: " in refused.said
+    assert page().text == "committed"
+
+
+@pytest.fixture
+def index(host) -> Iterator[dict[str, str]]:
+    """Serve packages to those who know a password, and return the variables that name the place."""
+    host.check_output("/srv/guestbook/current/venv/bin/pip download --quiet --dest /root/index flask==3.1.3")
+    script = base64.b64encode((SCENARIO / "files/index.py").read_bytes()).decode()
+    host.check_output(f"echo {script} | base64 --decode > /root/index.py")
+    host.check_output("systemd-run --collect --unit=index --working-directory=/root/index python3 /root/index.py")
+    host.check_output("systemd-run --collect --unit=watch sh -c %s", WATCH)
+    yield {
+        "flask_app_index_url": "http://127.0.0.1:8079/simple/",
+        "flask_app_index_username": "deploy",
+        "flask_app_index_password": "hunter2",
+    }
+    host.check_output("systemctl stop index watch")
+
+
+def test_password_of_a_package_index_is_seen_by_nobody(host, deploy, page, index, tmp_path):
+    for name in ("private.txt", "refused.txt"):
+        (tmp_path / "private").mkdir(exist_ok=True)
+        (tmp_path / "private" / name).write_text("flask==3.1.3\n")
+    run = deploy("private", flask_app_requirements="private.txt", **index)
+    assert run.code == 0, run.said
+    assert page().text == "private"
+    assert "hunter2" not in run.said
+    assert not host.file("/root/seen").size
+    assert (
+        host.run("grep --recursive --files-with-matches hunter2 /srv/guestbook /etc/guestbook /tmp /var/tmp").stdout
+        == ""
+    )
+    assert re.search(r"GET /flask-.* 200", host.check_output("journalctl --unit=index"))
+
+    wrong = index | {"flask_app_index_password": "swordfish"}
+    refused = deploy("private", flask_app_requirements="refused.txt", **wrong)
+    assert (refused.code, refused.changed) == (2, 0), refused.said
+    assert f'flask_app_index_url is "{index["flask_app_index_url"]}", which does not answer' in refused.said
+    assert "HTTP Error 401" in refused.said
+    assert "swordfish" not in refused.said
+    assert page().text == "private"
