@@ -35,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: One sentence or two for each fault. They have names and positions, but no arguments, which may be secret.
+  description: One sentence or two for each fault. They have names and positions.
   type: list
   elements: str
 """

@@ -31,7 +31,8 @@ def test_command_sees_the_data_and_its_writes_are_gone(tmp_path: Path, end: str)
     command = f"cat {data}/kept {file}; echo new | tee {data}/kept {data}/more {file}; stat --format=%a {data}; {end}"
     paths = [data, tmp_path / "missing", file]
     script = ["sh", "-euc", SCRIPT.read_text(), "sh", trial, *paths, "--", bound, "sh", "-c"]
-    result = subprocess.run(["/usr/bin/unshare", "--mount", *script, command], capture_output=True, text=True, check=False)
+    argv = ["/usr/bin/unshare", "--mount", *script, command]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("oldoldnew\n750\n", "")
     assert result.returncode == (7 if end == "exit 7" else 0)
     assert [path.name for path in data.iterdir()] == ["kept"]
