@@ -12,8 +12,11 @@ SCRIPT = Path(__file__).parents[2] / "roles/flask_app/files/discard_writes.sh"
 # In place of systemd-run: binds the copies in mounts of its own, and runs the rest.
 BOUND = """#!/bin/sh
 set -eu
-for pair in ${1#--property=BindPaths=}; do mount --bind "${pair%%:*}" "${pair#*:}"; done
-shift
+while [ "$1" != "${1#--property=BindPaths=}" ]; do
+    pair=${1#--property=BindPaths=}
+    mount --bind "${pair%%:*}" "${pair#*:}"
+    shift
+done
 exec "$@"
 """
 may_mount = os.geteuid() == 0 and subprocess.run(["/usr/bin/unshare", "--mount", "true"], check=False).returncode == 0

@@ -33,11 +33,12 @@ while [ "$1" != -- ]; do
     else
         cp -p "$path" "$copy/seen"
     fi
-    bound="$bound $copy/seen:$path"
+    bound="$bound --property=BindPaths=$copy/seen:$path"
 done
 shift
 program=$1
 shift
 status=0
-"$program" ${bound:+"--property=BindPaths=$bound"} "$@" || status=$?
+# shellcheck disable=SC2086 # a property for each path; a unit's paths have no spaces
+"$program" $bound "$@" || status=$?
 exit "$status"
