@@ -46,6 +46,36 @@ options:
         files, so that the old processes can finish their requests while others are served. If it cannot start, O(unit)
         is not restarted.
     type: str
+  companions:
+    description:
+      - Further units of the same release, such as workers and timers. What enables them, a link in a directory
+        C(*.wants), is among the staged files. Once O(unit) runs, they are restarted, and those whose files are gone are
+        stopped. If one of them does not stay up, the files are rolled back as if O(unit) could not run with them.
+    type: list
+    elements: str
+  before:
+    description:
+      - Commands that run before anything is activated, in this order. If one fails, everything that O(site) has staged
+        is rolled back, and O(unit) is not touched. They do not run if nothing was staged.
+    type: list
+    elements: dict
+    suboptions: &command
+      argv:
+        description: The command and its arguments.
+        type: list
+        elements: str
+        required: true
+      title:
+        description: Name of the command in messages.
+        type: str
+        required: true
+  after:
+    description:
+      - Commands that run when the service runs with the new files. If one fails, the task fails, too, but the service
+        goes on running with them.
+    type: list
+    elements: dict
+    suboptions: *command
   probe:
     description:
       - A page that the files serve. If it is answered before they are activated, and afterwards not, or with a server
@@ -70,7 +100,8 @@ options:
     description:
       - The application's release that the files are for. Its record can be read by root only.
       - Without O(release.path), it is one that has run before. Its recorded files are written and activated, with the
-        O(unit), O(sockets), O(standby) and O(probe) of that time.
+        O(unit), O(sockets), O(standby), O(companions) and O(probe) of that time. Files that only the current release
+        has are removed.
     type: dict
     suboptions:
       directory:
@@ -120,6 +151,10 @@ EXAMPLES = r"""
     unit: example.service
     sockets: [example.socket]
     standby: example-standby.service
+    companions: [example-worker-mail.service, example-timer-cleanup.timer]
+    before:
+      - argv: [/usr/local/sbin/example-run, flask, db, upgrade]
+        title: flask db upgrade
     probe:
       url: https://example.org/
       socket: /run/example.sock
@@ -143,6 +178,7 @@ changed_paths:
 """
 
 import os
+import time
 from http.client import HTTPException
 from typing import Any
 
@@ -152,7 +188,8 @@ from ansible_collections.campus.flask_sso.plugins.module_utils.releases import R
 from ansible_collections.campus.flask_sso.plugins.module_utils.staging import FILES_OPTION, SITE_OPTIONS, Staging
 
 PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
-SERVICE = ("unit", "sockets", "standby", "probe")  # options that are recorded with a release
+SERVICE = ("unit", "sockets", "standby", "companions", "probe")  # options that are recorded with a release
+SETTLING_SECONDS = 3  # a companion that fails at its start has done so by then
 VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
 
 
@@ -186,22 +223,24 @@ class Activation:
         self.release: dict[str, Any] | None = module.params["release"]
         service = {option: module.params[option] for option in SERVICE}
         if self.release and not self.release["path"]:
-            earlier = self._earlier(self.release)
-            self.staging.kept, service = earlier.files, earlier.service
+            self.staging.kept, service = self._earlier(self.release)
         self.service = service
         self.unit: str = service["unit"] or ""
         self.sockets: list[str] = service["sockets"] or []
         self.standby: str = service["standby"] or ""
+        self.companions: list[str] = service.get("companions") or []
         self.probe: dict[str, Any] = service["probe"] or {"url": ""}
         self.units = [unit for unit in (self.unit, self.standby) if unit]
         self.untouched = False  # whether the unit runs on, as its standby could not start
 
-    def _earlier(self, release: dict[str, Any]) -> Release:
-        """Return a release that has run before, or end the module."""
-        known = Releases(release["directory"]).known
-        if release["id"] not in known:
+    def _earlier(self, release: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the files and the service of a release that has run before, or end the module."""
+        releases = Releases(release["directory"])
+        if release["id"] not in releases.known:
             self.module.fail_json(msg=f"{release['directory']} has no record of {release['id']}.", changed_paths=[])
-        return known[release["id"]]
+        earlier = releases.known[release["id"]]
+        newer = releases.current.files if releases.current else {}
+        return {path: {"kind": "absent"} for path in newer} | earlier.files, earlier.service
 
     def _record(self, release: dict[str, Any]) -> None:
         """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""
@@ -214,14 +253,40 @@ class Activation:
 
     def _is_kept(self) -> bool:
         """Return whether the unit runs, or is started by its sockets, and will after the next boot."""
-        return all(self.systemd.keeps(unit) for unit in self.sockets or [self.unit] if unit)
+        return all(self.systemd.keeps(unit) for unit in [*(self.sockets or [self.unit]), *self.companions] if unit)
+
+    def _failed_command(self, commands: list[dict[str, Any]] | None) -> str:
+        """Run commands until one fails; return its name and what it printed, or nothing."""
+        for command in commands or []:
+            code, out, err = self.module.run_command(command["argv"])
+            if code:
+                said = "\n".join((out + err).strip().splitlines()[-50:])
+                return f"{command['title']} failed ({code}):\n{said or 'It has printed nothing.'}"
+        return ""
+
+    def _apply_companions(self, action: str, changed_paths: list[str]) -> bool:
+        """Restart the companions and stop those whose files are gone; return whether the others run."""
+        does = self.systemd.does
+        links = {os.path.basename(path): path for path in changed_paths if os.path.dirname(path).endswith(".wants")}
+        gone = sorted(unit for unit, link in links.items() if not os.path.lexists(link))
+        present = sorted({*links, *self.companions}.difference(gone))
+        if gone:
+            does("stop", *gone)
+        if not present:
+            return True
+        does("reset-failed", *present)
+        if not does(VERBS[action], *present):
+            return False
+        if any(unit.endswith(".service") for unit in present):
+            time.sleep(SETTLING_SECONDS)
+        return all(self.systemd.is_active(unit) for unit in present)
 
     def _apply(self, action: str, changed_paths: list[str], back: bool = False) -> bool:
         """Make the unit run with the files on disk; return whether it does. A rollback lets nothing new run."""
         does = self.systemd.does
         does("daemon-reload")
         if not self.unit:
-            return True
+            return self._apply_companions(action, changed_paths)
         does("reset-failed", self.unit, *self.sockets)  # or earlier failures count against this start
         if {os.path.basename(path) for path in changed_paths}.intersection(self.sockets):
             does("stop", self.unit, *self.sockets)
@@ -237,7 +302,7 @@ class Activation:
         runs = does("enable", self.unit) and does(VERBS[action], self.unit) and self.systemd.is_active(self.unit)
         if bridged:
             does("stop", "--no-block", self.standby)  # it finishes its requests in its own time
-        return runs
+        return runs and self._apply_companions(action, changed_paths)
 
     def run(self) -> dict[str, Any]:
         """Make the unit run with the staged files, or roll back and end the module.
@@ -245,7 +310,12 @@ class Activation:
         :returns: What the module returns.
         """
         answered = bool(self.probe["url"]) and not complaint(self.probe)
-        changed_paths = sorted({*self.staging.stage(), *self.staging.journal.paths()})
+        staged = self.staging.journal.paths()
+        if staged and not self.module.check_mode and (failed := self._failed_command(self.module.params["before"])):
+            self.staging.roll_back()
+            message = f"{self.staging.name} was not touched, and its files were rolled back to the previous ones."
+            self.module.fail_json(msg=f"{message} {failed}", changed_paths=[])
+        changed_paths = sorted({*self.staging.stage(), *staged})
         action = self.module.params["action"] or "restart"
         if action == "restart" and not changed_paths:
             action = "start"
@@ -254,10 +324,10 @@ class Activation:
             return {"changed": wanted, "changed_paths": changed_paths}
         problem = ""
         if not self._apply(action, changed_paths):
-            problem = f"Its log:\n{self.systemd.last_words(self.units)}"
+            problem = f"Its log:\n{self.systemd.last_words(self.units + self.companions)}"
         elif answered and (said := complaint(self.probe)):
             problem = f"The request of {self.probe['url']} failed:\n{said}\n" + (
-                f"Its log:\n{self.systemd.last_words(self.units)}"
+                f"Its log:\n{self.systemd.last_words(self.units + self.companions)}"
                 if self.unit
                 else "The web server's error log has the reason."
             )
@@ -270,6 +340,9 @@ class Activation:
                 message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
                 self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
         self.staging.settle()
+        if staged and (failed := self._failed_command(self.module.params["after"])):
+            message = f"{self.staging.name} runs with its new files, but what has to follow did not succeed."
+            self.module.fail_json(msg=f"{message} {failed}", changed_paths=changed_paths)
         return {"changed": True, "changed_paths": changed_paths}
 
     def _fall_back(self, changed_paths: list[str], problem: str) -> None:
@@ -288,10 +361,11 @@ class Activation:
             self.staging.settle()  # what is left there of other sites runs now
         if runs:
             outcome = "it runs with those"
-        elif self.systemd.does("cat", self.unit):
+        elif not self.unit or self.systemd.does("cat", self.unit):
             outcome = "it does not run with those either"
         else:
             self.systemd.does("stop", *self.units, *self.sockets)
+            self._apply_companions("restart", changed_paths)
             outcome = "it was removed, as it did not exist before"
         service = self.unit or self.staging.name
         if changed_paths:
@@ -307,6 +381,10 @@ def main() -> None:
         "url": {"type": "str", "required": True},
         "socket": {"type": "path"},
         "protocol": {"type": "str", "choices": ["uwsgi", "http"]},
+    }
+    command_options = {
+        "argv": {"type": "list", "elements": "str", "required": True},
+        "title": {"type": "str", "required": True},
     }
     release_options = {
         "directory": {"type": "path", "required": True},
@@ -325,6 +403,9 @@ def main() -> None:
             "action": {"type": "str", "choices": ["reload", "restart"]},
             "sockets": {"type": "list", "elements": "str"},
             "standby": {"type": "str"},
+            "companions": {"type": "list", "elements": "str"},
+            "before": {"type": "list", "elements": "dict", "options": command_options},
+            "after": {"type": "list", "elements": "dict", "options": command_options},
             "probe": {"type": "dict", "options": probe_options, "required_together": [["socket", "protocol"]]},
             "release": {"type": "dict", "options": release_options, "required_together": [["path", "settings"]]},
         },

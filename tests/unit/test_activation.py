@@ -288,3 +288,91 @@ def test_stopped_unit_that_cannot_start_is_not_reported_to_have_new_files(servic
 )
 def test_options_that_mean_nothing_are_refused(run_module, options, said):
     assert said in run_module(activation, name="service", site="site", **options)["msg"]
+
+
+@pytest.fixture
+def companion(service, monkeypatch) -> dict:
+    """A worker's unit and the link that enables it, which the service's directory has like the units of systemd."""
+    monkeypatch.setattr(activation, "SETTLING_SECONDS", 0)
+    (service.etc / "multi-user.target.wants").mkdir()
+    link = "multi-user.target.wants/web-worker-mail.service"
+    return {"path": link, "state": "link", "target": "../web-worker-mail.service"}
+
+
+def asked_of_companions(systemctl) -> list[str]:
+    """Return what systemctl was asked about the worker, without questions."""
+    return [line for line in systemctl.read_text().splitlines() if "mail" in line and not line.startswith("is-")]
+
+
+def test_companions_restart_when_the_unit_runs_and_stop_when_they_are_gone(service, systemctl, companion):
+    service.stage(companion)
+    service.activate(companions=["web-worker-mail.service"])
+    assert asked_of_companions(systemctl) == ["reset-failed web-worker-mail.service", "restart web-worker-mail.service"]
+    assert systemctl.read_text().index("restart web.service") < systemctl.read_text().index("restart web-worker-mail")
+    systemctl.write_text("")
+    service.stage(purge=[f"{service.etc}/multi-user.target.wants/web-worker-*.service"])
+    service.activate(companions=[])
+    assert asked_of_companions(systemctl) == ["stop web-worker-mail.service"]
+
+
+def test_companion_that_does_not_stay_up_rolls_everything_back(service, systemctl, companion):
+    systemctl.with_name("bin").joinpath("systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >> {systemctl}\ncase "$*" in "is-active "*mail*) false ;; esac\n'
+    )
+    before = tree(service.etc)
+    service.stage({"path": "a.conf", "content": "new"}, companion)
+    result = service.activate(companions=["web-worker-mail.service"])
+    assert "web.service could not run with its new files" in result["msg"]
+    assert tree(service.etc) == before
+    assert asked_of_companions(systemctl)[-1] == "stop web-worker-mail.service"  # it did not exist before
+
+
+def test_companion_that_was_stopped_is_started(service, systemctl):
+    systemctl.with_name("bin").joinpath("systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >> {systemctl}\ncase "$*" in "is-active "*mail*) test -e {systemctl}.run ;;'
+        f' "start "*mail*) touch {systemctl}.run ;; esac\n'
+    )
+    assert service.activate(companions=["web-worker-mail.timer"])["changed"]
+    assert "start web-worker-mail.timer" in systemctl.read_text()
+    assert not service.activate(companions=["web-worker-mail.timer"])["changed"]
+
+
+def step(script: str) -> list[dict]:
+    """Return a step that runs a script."""
+    return [{"argv": ["sh", "-c", script], "title": "flask db upgrade"}]
+
+
+def test_step_that_fails_keeps_what_runs_and_says_what_it_printed(service, systemctl):
+    (service.etc / "a.conf").write_text("works\n")
+    before = tree(service.etc)
+    service.stage({"path": "a.conf", "content": "new\n"})
+    result = service.activate(before=step("echo no such column; exit 3"))
+    assert result["msg"].endswith("flask db upgrade failed (3):\nno such column")
+    assert tree(service.etc) == before
+    assert not service.journal.exists()
+    assert not systemctl.exists()  # nothing was asked, let alone restarted
+
+
+def test_steps_run_around_the_restart_and_only_for_something_new(service, systemctl):
+    service.stage({"path": "a.conf", "content": "new\n"})
+    steps = {"before": step(f"echo before >> {systemctl}"), "after": step(f"echo after >> {systemctl}")}
+    service.stage({"path": "a.conf", "content": "new\n"})
+    assert service.activate(**steps, check_mode=True)["changed"]
+    assert "before" not in (systemctl.read_text() if systemctl.exists() else "")
+    service.activate(**steps)
+    asked = systemctl.read_text().splitlines()
+    assert asked[0] == "before"
+    assert asked[-1] == "after"
+    systemctl.write_text("")
+    assert not service.activate(**steps)["changed"]
+    assert not {"before", "after"}.intersection(systemctl.read_text().splitlines())
+
+
+def test_step_that_fails_afterwards_is_reported_and_the_new_files_stay(service, systemctl):
+    service.stage({"path": "a.conf", "content": "new\n"})
+    result = service.activate(after=step("false"))
+    assert result["failed"]
+    assert "runs with its new files" in result["msg"]
+    assert result["msg"].endswith("It has printed nothing.")
+    assert (service.etc / "a.conf").read_text() == "new\n"
+    assert not service.journal.exists()

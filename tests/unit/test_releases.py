@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -39,8 +39,8 @@ class Application:
         (path / "venv").symlink_to(venv)
         return path
 
-    def deploy(self, release: str, settings: str = "", **options) -> dict:
-        """Deploy a release with an environment, by default one that names it."""
+    def deploy(self, release: str, settings: str = "", settings_too: Iterable[str] = (), **options) -> dict:
+        """Deploy a release with an environment, by default one that names it, and with further staged files."""
         path = self.build(release)
         self.service.stage(
             {"path": "environment", "secret": settings or f"of {release}\n", "mode": "0600"},
@@ -50,7 +50,7 @@ class Application:
             "directory": str(self.records),
             "id": release,
             "path": str(path),
-            "settings": [str(self.service.etc / name) for name in SETTINGS],
+            "settings": [str(self.service.etc / name) for name in (*SETTINGS, *settings_too)],
         }
         return self.service.activate(release=recorded | options, sockets=["web.socket"], standby="standby.service")
 
@@ -118,6 +118,17 @@ def test_release_that_has_no_unit_runs_again(application, service, systemctl):
     assert application.roll_back()["changed"]
     assert (service.etc / "mod_wsgi.py").read_text() == "of a"
     assert "restart" not in systemctl.read_text()
+
+
+def test_file_that_only_the_newer_release_has_is_removed_and_comes_back(application, service):
+    """Such as the unit of a worker."""
+    application.deploy("a")
+    service.stage({"path": "worker.service", "content": "of b"})
+    application.deploy("b", settings_too=["worker.service"])
+    application.roll_back()
+    assert not (service.etc / "worker.service").exists()
+    application.roll_back("b")
+    assert (service.etc / "worker.service").read_text() == "of b"
 
 
 def test_same_rollback_again_changes_nothing(application):

@@ -285,6 +285,14 @@ CASES = {
         {"flask_app_wsgi": "application"},
         ['flask_app_wsgi is "application"', '"wsgi:application"'],
     ),
+    "a step that is one string": (
+        {"flask_app_before_switch": [{"command": "flask db upgrade"}]},
+        ["flask_app_before_switch has, as entry 1, a command that is not a list of words", "Write the program"],
+    ),
+    "a worker without a name for its unit": (
+        {"flask_app_workers": [{"name": "Mail queue", "command": ["celery"]}]},
+        ['flask_app_workers has, as entry 1, the name "Mail queue"', "Write lower-case letters"],
+    ),
     "a name that is no account's": (
         {"flask_app_name": "Flask App"},
         ['flask_app_name is "Flask App"', "lower-case letters"],

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NAME-run passes a command to systemd as it was typed."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+
+TEMPLATE = Path(__file__).parents[2] / "roles/flask_app/templates/run.py.j2"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the program with arguments as an account, root by default; return what it executes."""
+    environment = jinja2.Environment()  # noqa: S701 (it makes no HTML)
+    environment.filters["to_json"] = json.dumps
+    variables = {"flask_app__properties": ["User=web", 'Environment="A=ü\\n"'], "flask_app_user": "web"}
+    code = compile(environment.from_string(TEMPLATE.read_text("utf-8")).render(variables), "web-run", "exec")
+
+    def execute(*arguments: str, uid: int = 0) -> list[str]:
+        executed = []
+        monkeypatch.setattr(sys, "argv", ["web-run", *arguments])
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
+        monkeypatch.setattr(os, "execvp", lambda _file, argv: executed.extend(argv))
+        exec(code, {"__doc__": ""})  # noqa: S102 (the program ends by replacing itself)
+        return executed
+
+    return execute
+
+
+def test_command_keeps_its_arguments_and_gets_the_sandbox(run):
+    executed = run("flask", "users", "--name", "$HOME ${X} 5%", "--", "--seconds")
+    assert executed[0] == "systemd-run"
+    assert executed[-7:] == ["/usr/bin/env", "flask", "users", "--name", "$$HOME $${X} 5%", "--", "--seconds"]
+    assert executed[-9:-7] == ["--property=User=web", '--property=Environment="A=ü\\n"']
+
+
+def test_time_limit_is_systemds(run):
+    assert "--property=RuntimeMaxSec=60" in run("--seconds", "60", "flask", "db", "upgrade")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uid", "said"), [((), 0, "Write a command."), (("flask",), 1000, "Run it as root")]
+)
+def test_what_cannot_run_is_refused_in_words(run, capsys, arguments, uid, said):
+    with pytest.raises(SystemExit):
+        run(*arguments, uid=uid)
+    assert said in capsys.readouterr().err
