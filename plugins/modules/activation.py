@@ -39,7 +39,7 @@ options:
   restart_for:
     description:
       - Shell patterns of absolute paths. If one of the new files matches, O(unit) is restarted, even with
-        O(action=reload).
+        O(action=reload). A file that is gone is none.
     type: list
     elements: str
     default: []
@@ -315,7 +315,7 @@ class Activation:
     def _action(self, changed_paths: list[str]) -> str:
         """Return how the unit loads its new files."""
         for pattern in self.module.params["restart_for"]:
-            if any(fnmatch(path, pattern) for path in changed_paths):
+            if any(fnmatch(path, pattern) and os.path.exists(path) for path in changed_paths):
                 return "restart"
         return self.module.params["action"] or "restart"
 
