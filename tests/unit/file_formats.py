@@ -26,7 +26,7 @@ def httpd(text: str) -> list[list[str]]:
         line = line.strip(" \t\r")  # noqa: PLW2901 (what httpd reads)
         if not line or line.startswith("#"):
             continue
-        if "${" in line:
+        if "${" in line.replace("${APACHE_LOG_DIR}", ""):  # which the distribution sets
             raise ValueError(f"httpd replaces a variable in {line!r}.")
         if line.startswith("<") and line.endswith(">"):
             line = line[:-1]  # noqa: PLW2901 (likewise)
@@ -79,21 +79,23 @@ def unescaped(escape: str) -> str:
     return chr(int(escape[1:], 16)) if escape.startswith("x") and len(escape) > 1 else escape
 
 
-def systemd(text: str) -> list[tuple[str, list[str]]]:
+def systemd(text: str) -> list[tuple[str, str | list[str]]]:
     """Read a unit.
 
     :param text: The unit.
-    :returns: Each section with no words, and each setting with its words.
+    :returns: Each section, and each setting with its value or words.
     """
-    read: list[tuple[str, list[str]]] = []
+    read: list[tuple[str, str | list[str]]] = []
     for line in text.split("\n"):
         if not line or line.startswith("#"):
             continue
         if line.startswith("["):
-            read.append((line, []))
+            read.append((line, ""))
             continue
         name, value = line.split("=", 1)
-        read.append((name, systemd_words(value, name.startswith("Exec") and "/env " in value)))
+        command = value.startswith("/usr/bin/env ")
+        has_words = command or name in ("Environment", "ReadWritePaths")
+        read.append((name, systemd_words(value, command) if has_words else value.strip()))
     return read
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.campus.flask_sso.plugins.action.preflight import ActionModule
+from ansible_collections.campus.flask_sso.plugins.action.preflight import ActionModule, variables_in
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
@@ -67,6 +67,16 @@ def options(role: str) -> dict[str, dict[str, Any]]:
     return {name: option for spec in specs.values() for name, option in spec["options"].items()}
 
 
+@cache
+def read_by(condition: str, role: str) -> set[str]:
+    """Return which variables a check reads.
+
+    :param condition: Its template.
+    :param role: Name of the role.
+    """
+    return variables_in(condition, own_variables() | checks(role)[1])
+
+
 class Site:
     """A site with all roles, of which nothing is wrong but what a test sets.
 
@@ -111,29 +121,28 @@ class Site:
         return dict(ChainMap(variables, place, self.given, own_variables()))
 
     def faults(self, role: str, variables: dict[str, Any]) -> list[str]:
-        """Return what the preflight of a role says about variables.
+        """Return what the preflight of a role says about variables, by its checks that read one of them.
 
         :param role: Name of the role.
-        :param variables: Values that are no templates, as those of `!unsafe` are.
+        :param variables: Values that are no templates, as those of `!unsafe` are. Without any, all checks count.
         """
         names, of_task = checks(role)
-        return self.run(role, variables | of_task, {"checks": names, "roles": [role], "collect": True})["faults"]
-
-    def run(self, role: str, variables: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
-        """Run the preflight's action.
-
-        :param role: Name of the role.
-        :param variables: Variables that are different.
-        :param arguments: Arguments of the task.
-        """
-        all_variables = self._variables(role, variables)
+        written = own_variables() | of_task
+        reading = [
+            check
+            for name in names
+            for check in written[name]
+            if not variables or not variables.keys().isdisjoint(read_by(check["that"], role))
+        ]
+        all_variables = self._variables(role, variables | of_task | {"reading": reading})
+        arguments = {"checks": ["reading"], "roles": [role], "collect": True}
         task = SimpleNamespace(
             action="campus.flask_sso.preflight", args=arguments, async_val=0, diff=False, check_mode=True, environment=None, name=""
         )
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         play = SimpleNamespace(check_mode=True, diff=False)
         templar = Templar(loader=self.loader, variables=all_variables)
-        return ActionModule(task, connection, play, self.loader, templar, None).run(None, all_variables)
+        return ActionModule(task, connection, play, self.loader, templar, None).run(None, all_variables)["faults"]
 
     def made(self, role: str, name: str, variables: dict[str, Any]) -> Any:
         """Return what a role makes of variables.

