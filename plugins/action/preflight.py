@@ -23,6 +23,11 @@ WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
 UNKNOWN = object()
 #: What no file of a service can have in a value: it would end the line, or is no text.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+#: By type, what the value of a variable has to be. Ansible accepts a text, too, but converts it for modules only.
+FORMS: dict[str, tuple[type, str]] = {
+    "dict": (Mapping, "not a mapping. Write names with their values, one a line."),
+    "list": (list, 'not a list. Write its elements in brackets, for example "[one, two]".'),
+}
 #: Variables that may have several lines, or whose own checks say what they may have.
 FREE = {
     "apache_ssl_raw",
@@ -119,6 +124,11 @@ class ActionModule(ActionBase):
         known = {name: value for name, value in given.items() if value is not UNKNOWN}
         validator = ArgumentSpecValidator({name: options[name] for name in known})
         faults = validator.validate(known, validate_role_argument_spec=True).error_messages
+        faults += [
+            f"{name} is {FORMS[kind][1]}"
+            for name, value in known.items()
+            if (kind := options[name]["type"]) in FORMS and not isinstance(value, FORMS[kind][0])
+        ]
         return faults + [
             f"{name} has a line break or another control character. Write text on one line."
             for name, value in known.items()

@@ -54,7 +54,9 @@ def httpd_argument(value: object, formatted: bool = False) -> str:
     """
     text = str(value)
     if UNQUOTABLE.search(text):
-        raise AnsibleFilterError(f'httpd cannot have {text!r} in a value. Write it without control characters and "${{".')
+        raise AnsibleFilterError(
+            f'httpd cannot have {text!r} in a value. Write it without control characters and "${{".'
+        )
     if formatted:
         text = text.replace("%", "%%")
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'

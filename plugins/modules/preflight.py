@@ -38,8 +38,8 @@ options:
   roles:
     description:
       - Names of roles of this collection. Variables that are set already, in an inventory or a play, are compared with
-        what the argument specification of such a role allows. A text with a control character, such as a line break, is a
-        fault, as it could add lines of its own to the file of a service.
+        what the argument specification of such a role allows. A text with a control character, such as a line break, is
+        a fault, as it could add lines of its own to the file of a service.
       - Ansible does that as it loads a role, and stops at the first one with a fault; this names those of all roles.
     type: list
     elements: str

@@ -13,7 +13,6 @@ from typing import Any
 from lxml import etree
 
 
-
 def httpd(text: str) -> list[list[str]]:
     """Read a configuration as httpd does, with ap_cfg_getline, ap_resolve_env and ap_getword_conf.
 
@@ -35,7 +34,7 @@ def httpd(text: str) -> list[list[str]]:
 
 
 def httpd_words(line: str) -> Iterator[str]:
-    r"""Yield the words of a line. In quotation marks, and only there, a backslash keeps such a mark; `\\` is one everywhere.
+    r"""Yield the words of a line. In quotation marks, and only there, a backslash keeps such a mark.
 
     :param line: The line.
     """
@@ -106,7 +105,9 @@ def environment_file(text: str) -> dict[str, str]:
     :returns: Names with their values.
     """
     read = {}
-    for name, value in re.findall(r'^([A-Za-z_][A-Za-z0-9_]*)=(?:"((?:\\.|[^"\\])*)")?$', text, re.MULTILINE | re.DOTALL):
+    for name, value in re.findall(
+        r'^([A-Za-z_][A-Za-z0-9_]*)=(?:"((?:\\.|[^"\\])*)")?$', text, re.MULTILINE | re.DOTALL
+    ):
         read[name] = re.sub(r'\\([\\"`$])', r"\1", value)
     return read
 

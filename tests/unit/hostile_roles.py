@@ -52,7 +52,9 @@ def checks(role: str) -> tuple[list[str], dict[str, Any]]:
     :param role: Name of the role.
     """
     path = ROLES / role / "tasks" / f"{CHECKED_IN.get(role, 'preflight')}.yml"
-    task = next(task for task in reversed(yaml.safe_load(path.read_text("utf-8"))) if "campus.flask_sso.preflight" in task)
+    task = next(
+        task for task in reversed(yaml.safe_load(path.read_text("utf-8"))) if "campus.flask_sso.preflight" in task
+    )
     names = task["campus.flask_sso.preflight"]["checks"]
     return names if isinstance(names, list) else [names], trusted(task["vars"])
 
@@ -93,10 +95,16 @@ class Site:
         found_on_host = {
             "ansible_check_mode": True,
             "ansible_facts": {
-                "distribution": "Debian", "distribution_major_version": "12", "os_family": "Debian", "python_version": "3.11.2",
+                "distribution": "Debian",
+                "distribution_major_version": "12",
+                "os_family": "Debian",
+                "python_version": "3.11.2",
             },
             "ansible_managed": "flask_sso",
-            "apache_ssl__found": dict.fromkeys(("elsewhere", "files", "foreign", "listens", "loaded", "pages", "rivals", "served"), []),
+            "apache_ssl__found": {
+                name: []
+                for name in ("elsewhere", "files", "foreign", "listens", "loaded", "pages", "rivals", "served")
+            },
             "base_system_host": {"firewall": "", "listeners": [], "packages": []},
             "flask_app__fetched": {"skipped": True},
             "flask_app__found": {"conflicts": []},
@@ -108,7 +116,11 @@ class Site:
             "saml_sp__profile": trusted(profile),
             "shibboleth_sp__keys": {"links": ["active"]},
         }  # fmt: skip
-        settings = {"flask_app_source": str(source), "flask_sso_server_name": NAME, "private_ca_directory": str(directory / "ca")}
+        settings = {
+            "flask_app_source": str(source),
+            "flask_sso_server_name": NAME,
+            "private_ca_directory": str(directory / "ca"),
+        }
         self.given = found_on_host | settings
 
     def _variables(self, role: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -134,15 +146,43 @@ class Site:
             for check in written[name]
             if not variables or not variables.keys().isdisjoint(read_by(check["that"], role))
         ]
-        all_variables = self._variables(role, variables | of_task | {"reading": reading})
-        arguments = {"checks": ["reading"], "roles": [role], "collect": True}
+        return self._action(role, variables, of_task | {"reading": reading}, ["reading"])
+
+    def type_faults(self, role: str, variables: dict[str, Any]) -> list[str]:
+        """Return what the preflight of a role says about variables, without its own checks.
+
+        :param role: Name of the role.
+        :param variables: Values that are no templates.
+        """
+        return self._action(role, variables, {}, [])
+
+    def _action(self, role: str, variables: dict[str, Any], of_task: dict[str, Any], checks: list[str]) -> list[str]:
+        """Run the preflight's action.
+
+        :param role: Name of the role.
+        :param variables: Values that are no templates.
+        :param of_task: Variables of the task.
+        :param checks: Names of the lists of checks.
+        :returns: The faults.
+        """
+        all_variables = self._variables(role, variables | of_task)
+        # The types of other variables are not checked again and again.
+        other = options(role).keys() - variables.keys() if variables else set()
+        seen = {name: value for name, value in all_variables.items() if name not in other}
+        arguments = {"checks": checks, "roles": [role], "collect": True}
         task = SimpleNamespace(
-            action="campus.flask_sso.preflight", args=arguments, async_val=0, diff=False, check_mode=True, environment=None, name=""
+            action="campus.flask_sso.preflight",
+            args=arguments,
+            async_val=0,
+            diff=False,
+            check_mode=True,
+            environment=None,
+            name="",
         )
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
         play = SimpleNamespace(check_mode=True, diff=False)
         templar = Templar(loader=self.loader, variables=all_variables)
-        return ActionModule(task, connection, play, self.loader, templar, None).run(None, all_variables)["faults"]
+        return ActionModule(task, connection, play, self.loader, templar, None).run(None, seen)["faults"]
 
     def made(self, role: str, name: str, variables: dict[str, Any]) -> Any:
         """Return what a role makes of variables.
