@@ -3,11 +3,13 @@
 """What a filter quotes for a format, the format's own parser reads as it was; what has no quotation is an error."""
 
 import ast
+import re
 import shlex
 from configparser import RawConfigParser
 
 import file_formats
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.campus.flask_sso.plugins.filter.environment_file_value import environment_file_value
 from ansible_collections.campus.flask_sso.plugins.filter.httpd_argument import httpd_argument
@@ -15,10 +17,13 @@ from ansible_collections.campus.flask_sso.plugins.filter.ini_value import ini_va
 from ansible_collections.campus.flask_sso.plugins.filter.python_literal import python_literal
 from ansible_collections.campus.flask_sso.plugins.filter.systemd_word import systemd_word
 from ansible_collections.campus.flask_sso.plugins.filter.xml_text import xml_text
+from ansible_collections.campus.flask_sso.plugins.filter.yaml_value import yaml_value
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from lxml import etree
 
+#: What no text has, as Python shows it.
+SURROGATE = re.compile(r"\\ud[89a-f]")
 #: Characters with a meaning in some format come more often than by chance.
 SPECIAL = st.sampled_from("\"'\\$%{}()[]<>&;#`~^*?|=:@,- \t\n\r\0\x7f\x85\u2028é😀")
 TEXTS = st.lists(SPECIAL | st.characters()).map("".join)
@@ -80,6 +85,15 @@ def test_pip_reads_a_setting_as_it_was(text):
     parser = RawConfigParser()
     parser.read_string(f"[global]\nindex-url = {quoted(ini_value, text)}\n")
     assert dict(parser["global"]) == {"index-url": text}
+
+
+@given(st.recursive(TEXTS, lambda part: st.lists(part) | st.dictionaries(TEXTS, part), max_leaves=5))
+def test_yaml_is_read_as_it_was(value):
+    assume(not SURROGATE.search(repr(value)))
+    written = yaml_value(value)
+    assert written.isascii()
+    assert written.isprintable()
+    assert yaml.safe_load(f"- a: {written}\n  b: 1\n") == [{"a": value, "b": 1}]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\0", "\x1b[0m", "a\x7f", "${PATH}"])
