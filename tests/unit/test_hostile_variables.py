@@ -208,6 +208,26 @@ def read_harmless(site: hostile_roles.Site, case: str, name: str) -> Any:
     return with_text(place.files[name](site.made(place.maker, name, place.variables(HARMLESS))), HARMLESS)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("client_certificates_allowed", [{"serial": "0A1b"}, {"subject": "CN=Grace Hopper,O=Example"}]),
+        ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"cern_roles": ["admin", 'a "b" \\']}}]),
+        ("reverse_proxy_backend", "127.0.0.1:8000"),
+        ("flask_app_socket", "[::1]:8443"),
+        ("apache_ssl_static", {"/static/": "/srv/my app/static/", "/": "/srv/www"}),
+    ],
+)
+def test_usual_value_is_accepted(site, variable, value):
+    assert site.faults(role_of(variable), {variable: value}) == []
+
+
+def test_properties_of_the_sandbox_are_one_each(site):
+    found = site.made("flask_app", "flask_app__properties", {})
+    assert "User=flask_app" in found
+    assert not any("\n" in line for line in found)
+
+
 SHA256 = "0" * 64
 #: Values that are refused: variable and value, and variables that are needed, too.
 REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
