@@ -99,7 +99,7 @@ PLACES = {
     "a subject of certificates": Place("client_certificates_allowed", lambda text: [{"subject": text}], FRAGMENT),
     "a path that needs a login": Place("shibboleth_sp_protected", lambda text: [{"path": f"/{text}"}], FRAGMENT),
     "a value that a login needs": Place(
-        "shibboleth_sp_protected", lambda text: [{"path": "/a", "attributes": {"cern_roles": ["one", text]}}], FRAGMENT
+        "shibboleth_sp_protected", lambda text: [{"path": "/a", "attributes": {"CernRoles": ["one", text]}}], FRAGMENT
     ),
     "a context that a login needs": Place(
         "shibboleth_sp_protected", lambda text: [{"path": "/a", "authn_contexts": [text]}], FRAGMENT
@@ -212,7 +212,7 @@ def read_harmless(site: hostile_roles.Site, case: str, name: str) -> Any:
     ("variable", "value"),
     [
         ("client_certificates_allowed", [{"serial": "0A1b"}, {"subject": "CN=Grace Hopper,O=Example"}]),
-        ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"cern_roles": ["admin", 'a "b" \\']}}]),
+        ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"CernRoles": ["admin", 'a "b" \\']}}]),
         ("reverse_proxy_backend", "127.0.0.1:8000"),
         ("flask_app_socket", "[::1]:8443"),
         ("apache_ssl_static", {"/static/": "/srv/my app/static/", "/": "/srv/www"}),
@@ -270,8 +270,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("client_certificates_ocsp", "http://ocsp.example.org/\n", {}),
     ("client_certificates_support_contact", "%{reqenv:SECRET}@example.org", {}),
     ("client_certificates_fragment", "/etc/apache2/../cron.d/evil", {}),
-    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"cern_roles": ["~", ".*"]}}], {}),
-    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"cern_roles": [{"a": 1}]}}], {}),
+    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"CernRoles": ["~", ".*"]}}], {}),
+    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"CernRoles": [{"a": 1}]}}], {}),
     ("shibboleth_sp_protected", [{"path": "~ .*"}], {}),
     ("shibboleth_sp_protected", [{"path": "/a", "authn_contexts": ["urn:a urn:b"]}], {}),
     ("shibboleth_sp_protected", {"path": "/a"}, {}),
