@@ -5,7 +5,7 @@ VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
-SLOW := servers swap client_certificates reuse metadata_trust key_rotation certificates refusals default real_applications app_saml gunicorn_mtls
+SLOW := servers swap client_certificates reuse metadata_trust key_rotation openid_connect refusals removal certificates default real_applications app_saml gunicorn_mtls
 SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools) $(wildcard roles/*/files/*.sh)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
