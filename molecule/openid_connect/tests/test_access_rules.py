@@ -28,6 +28,6 @@ def test_second_factor_is_asked_for(visitor: httpx.Client) -> None:
 
 def test_internal_request_opens_no_protected_path(visitor: httpx.Client) -> None:
     """A directory whose index is a protected page shows it to users only; the application has no such page."""
-    assert visitor.get("/open/").status_code == 403
+    assert visitor.get("/open/").status_code == 401
     bench_client.saml_login(visitor, "/login", "cpayne")
     assert visitor.get("/open/").status_code == 404

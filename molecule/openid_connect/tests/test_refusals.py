@@ -3,6 +3,7 @@
 """Wrong variables and a provider that cannot be used stop a run before it changes anything."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import bench_client
 import httpx
@@ -50,16 +51,13 @@ def test_another_issuer_is_refused(run_site: Run) -> None:
 
 
 def test_provider_that_is_down_keeps_the_running_site(
-    run_site: Run, visitor: httpx.Client, web: Host, provider: Host
+    run_site: Run, visitor: httpx.Client, web: Host, provider_down: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """The run stops before it changes anything, and says so."""
     fragment = web.file("/etc/apache2/flask_sso/flask_app/20-openid-connect.conf")
     before = fragment.content_string
-    provider.check_output("systemctl stop openid-provider")
-    try:
+    with provider_down():
         code, said = run_site(SITE)
-    finally:
-        provider.check_output("systemctl start openid-provider")
     assert code != 0
     assert "openid-configuration cannot be fetched from" in said
     assert "nothing was changed" in said
