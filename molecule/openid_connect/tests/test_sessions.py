@@ -59,14 +59,3 @@ def test_sessions_are_encrypted_and_httpds_own(user: httpx.Client, web: Host) ->
     assert cookie not in web.check_output("ls -A %s", SESSIONS)
     for text in ("ghopper", "access_token", cookie):
         assert web.run("grep --recursive --fixed-strings %s %s", text, SESSIONS).rc == 1
-
-
-def test_secret_works_although_httpd_and_urls_need_it_escaped(bench_secret: str) -> None:
-    """The secret of the bench has every awkward character."""
-    assert set('"\\%+&$') <= set(bench_secret)
-
-
-@pytest.fixture
-def bench_secret() -> str:
-    """Return the client's secret."""
-    return (bench_client.ARTIFACTS / "bench" / "client-secret").read_text()
