@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-import bench_client
 import httpx
 import pytest
 from testinfra.host import Host
