@@ -91,6 +91,7 @@ def fresh_bench() -> None:
     print("  a fresh bench", flush=True)
     run("molecule", "destroy")
     run("molecule", "create")
+    bench_client.addresses.cache_clear()
 
 
 def collect_files() -> None:

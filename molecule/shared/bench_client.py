@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -43,6 +44,8 @@ CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = f"flask-sso-bench{LANE}"
 # Chromium asks the user which certificate to send, unless a policy of the machine selects one.
 POLICY = Path("/etc/chromium/policies/managed") / f"flask-sso-bench{LANE}.json"
+# For visitors of sites without TLS. It trusts nobody, so no certificates are read, which takes longer than a request.
+NO_TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
@@ -72,8 +75,12 @@ def containers() -> dict[str, Container]:
     return found
 
 
+@cache
 def addresses() -> dict[str, str]:
-    """Return the IP address of each host name on the bench's network."""
+    """Return the IP address of each host name on the bench's network.
+
+    They are found once, as that takes longer than a request: who restarts or replaces a container clears this cache.
+    """
     return {name: endpoint(container)["IPAddress"] for name, container in containers().items()}
 
 
@@ -83,10 +90,13 @@ def endpoint(container: Container) -> dict:
 
 
 class BenchTransport(httpx.HTTPTransport):
-    """Connect to the container that has the name in the URL; any other name is a KeyError."""
+    """Connect to the container that has the name in the URL; any other name is a KeyError.
 
-    def __init__(self, **options) -> None:
-        super().__init__(**options)
+    Without `verify`, it speaks TLS with nobody.
+    """
+
+    def __init__(self, verify: ssl.SSLContext = NO_TRUST, **options) -> None:
+        super().__init__(verify=verify, **options)
         self.addresses = addresses()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

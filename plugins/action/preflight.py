@@ -21,6 +21,29 @@ ROLES = Path(__file__).parents[2] / "roles"
 WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
 #: Placeholder for a value that does not exist yet.
 UNKNOWN = object()
+#: What no file of a service can have in a value: it would end the line, or is no text.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+#: By type, what the value of a variable has to be. Ansible accepts a text, too, but converts it for modules only.
+FORMS: dict[str, tuple[type, str]] = {
+    "dict": (Mapping, "not a mapping. Write names with their values, one a line."),
+    "list": (list, 'not a list. Write its elements in brackets, for example "[one, two]".'),
+}
+#: Variables that may have several lines, or whose own checks say what they may have.
+FREE = {
+    "apache_ssl_raw",
+    "flask_app_after_switch",
+    "flask_app_before_switch",
+    "flask_app_credentials",
+    "flask_app_environment",
+    "flask_app_server_environment",
+    "flask_app_site_checks",
+    "flask_app_site_environment",
+    "flask_app_site_files",
+    "flask_app_timers",
+    "flask_app_workers",
+    "private_ca_passphrases",
+    "saml_sp_attributes",
+}
 
 
 @dataclass
@@ -51,7 +74,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _validation, options = self.validate_argument_spec(
             argument_spec={
-                "checks": {"type": "str"},
+                "checks": {"type": "list", "elements": "str", "default": []},
                 "collect": {"type": "bool", "default": False},
                 "collected": {"type": "list", "elements": "str", "default": []},
                 "roles": {"type": "list", "elements": "str", "default": []},
@@ -62,7 +85,8 @@ class ActionModule(ActionBase):
             fault for name in options["collected"] for fault in self._value(variables.get(name, {})).get("faults", [])
         ]
         collected += [fault for role in options["roles"] for fault in self._argument_faults(role, variables)]
-        outcomes = [self._evaluate(check) for check in self._checks(options["checks"], variables)]
+        checks = [check for name in options["checks"] for check in self._checks(name, variables)]
+        outcomes = [self._evaluate(check) for check in checks]
         known = " ".join([*collected, *(fault for outcome in outcomes for fault in outcome.faults)])
         faults = [*collected, *(fault for outcome in outcomes for fault in lines(outcome, known, variables))]
         secrets = [self._value(variables.get(name), variables.get(name)) for name in options["secrets"]]
@@ -72,15 +96,15 @@ class ActionModule(ActionBase):
             return result | {"failed": True, "msg": message(faults)}
         return result | {"changed": False, "faults": faults}
 
-    def _checks(self, name: str | None, variables: dict[str, Any]) -> list[Mapping[str, Any]]:
+    def _checks(self, name: str, variables: dict[str, Any]) -> list[Mapping[str, Any]]:
         """Get a list of checks, whose templates are still templates.
 
-        :param name: Name of the variable, or nothing.
+        :param name: Name of the variable.
         :param variables: The task's variables.
         :returns: The checks.
         :raises AnsibleActionFail: if the variable has none.
         """
-        checks = variables.get(name) if name else []
+        checks = variables.get(name)
         if not isinstance(checks, list) or not all(
             isinstance(check, Mapping) and set(check) == {"that", "otherwise"} for check in checks
         ):
@@ -95,11 +119,21 @@ class ActionModule(ActionBase):
         :returns: The faults. Values that cannot be evaluated before the role is loaded are not checked.
         """
         specs = self._loader.load_from_file(str(ROLES / role / "meta/argument_specs.yml"))["argument_specs"]
-        options = specs.get("preflight", next(iter(specs.values())))["options"]
+        options = {name: option for spec in specs.values() for name, option in spec["options"].items()}
         given = {name: self._value(variables[name], UNKNOWN) for name in options if name in variables}
         known = {name: value for name, value in given.items() if value is not UNKNOWN}
         validator = ArgumentSpecValidator({name: options[name] for name in known})
-        return validator.validate(known, validate_role_argument_spec=True).error_messages
+        faults = validator.validate(known, validate_role_argument_spec=True).error_messages
+        faults += [
+            f"{name} is {FORMS[kind][1]}"
+            for name, value in known.items()
+            if (kind := options[name]["type"]) in FORMS and not isinstance(value, FORMS[kind][0])
+        ]
+        return faults + [
+            f"{name} has a line break or another control character. Write text on one line."
+            for name, value in known.items()
+            if name not in FREE and any(CONTROL.search(text) for text in texts(value, keys=True))
+        ]
 
     def _value(self, template: Any, *substitute: Any) -> Any:
         """Evaluate a template.
@@ -168,17 +202,18 @@ def variables_in(template: str, variables: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def texts(value: Any) -> Iterator[str]:
+def texts(value: Any, keys: bool = False) -> Iterator[str]:
     """Find the strings in a value.
 
     :param value: A string, a number, or a list or mapping of such values.
+    :param keys: Whether the keys of mappings count, too.
     :returns: The strings, and the numbers as strings.
     """
     if isinstance(value, Mapping):
-        value = list(value.values())
+        value = [*(value if keys else ()), *value.values()]
     if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
         for part in value:
-            yield from texts(part)
+            yield from texts(part, keys)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
 

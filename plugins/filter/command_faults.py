@@ -45,7 +45,9 @@ from collections.abc import Iterator, Mapping
 from typing import Callable
 
 NAME = r"[a-z][a-z0-9_]{0,24}"
-CALENDAR = r"[A-Za-z0-9_+ *:.,/~-]+"
+CALENDAR = r"[A-Za-z0-9*][A-Za-z0-9_+ *:.,/~-]*"  # no option of systemd-analyze
+LONGEST = 131071  # Linux starts no program with a longer argument
+LARGEST = 2147483647
 PROGRAM = r"[^-=][^=]*"  # neither an option nor a variable of env, which looks for the program
 
 
@@ -106,16 +108,16 @@ def is_word(word: object) -> bool:
     :param word: The value, as YAML has it.
     """
     if isinstance(word, str):
-        return word.isprintable()
+        return word.isprintable() and len(word.encode()) <= LONGEST
     return isinstance(word, (int, float)) and not isinstance(word, bool)
 
 
 def is_count(value: object) -> bool:
-    """Return whether a value is a whole number of at least 1.
+    """Return whether a value is a whole number of at least 1 that systemd takes for seconds.
 
     :param value: The value, as YAML has it.
     """
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST
 
 
 class FilterModule:

@@ -36,6 +36,13 @@ options:
         of another service, whose files the unit reads.
     type: str
     choices: [reload, restart]
+  restart_for:
+    description:
+      - Shell patterns of absolute paths. If one of the new files matches, O(unit) is restarted, even with
+        O(action=reload). A file that is gone is none.
+    type: list
+    elements: str
+    default: []
   sockets:
     description: Socket units that belong to O(unit). They stay open while it restarts, unless their own files changed.
     type: list
@@ -179,6 +186,7 @@ changed_paths:
 
 import os
 import time
+from fnmatch import fnmatch
 from http.client import HTTPException
 from typing import Any
 
@@ -304,6 +312,13 @@ class Activation:
             does("stop", "--no-block", self.standby)  # it finishes its requests in its own time
         return runs and self._apply_companions(action, changed_paths)
 
+    def _action(self, changed_paths: list[str]) -> str:
+        """Return how the unit loads its new files."""
+        for pattern in self.module.params["restart_for"]:
+            if any(fnmatch(path, pattern) and os.path.exists(path) for path in changed_paths):
+                return "restart"
+        return self.module.params["action"] or "restart"
+
     def run(self) -> dict[str, Any]:
         """Make the unit run with the staged files, or roll back and end the module.
 
@@ -316,7 +331,7 @@ class Activation:
             message = f"{self.staging.name} was not touched, and its files were rolled back to the previous ones."
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=[])
         changed_paths = sorted({*self.staging.stage(), *staged})
-        action = self.module.params["action"] or "restart"
+        action = self._action(changed_paths)
         if action == "restart" and not changed_paths:
             action = "start"
         wanted = action != "start" or not self._is_kept()
@@ -401,6 +416,7 @@ def main() -> None:
             "files": FILES_OPTION,
             "unit": {"type": "str"},
             "action": {"type": "str", "choices": ["reload", "restart"]},
+            "restart_for": {"type": "list", "elements": "str", "default": []},
             "sockets": {"type": "list", "elements": "str"},
             "standby": {"type": "str"},
             "companions": {"type": "list", "elements": "str"},

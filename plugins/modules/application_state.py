@@ -47,6 +47,11 @@ options:
     type: list
     elements: str
     default: []
+  release:
+    description: Directories of a release, its own and that of its virtual environment.
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode:
     description: Only reads and changes nothing.
@@ -93,6 +98,12 @@ leftovers:
   returned: success
   type: list
   elements: str
+release_complete:
+  description:
+    - Whether the first directory of O(release) has the mark of a complete release, and O(user) can read all that is in
+      them. An account that the role still has to create can.
+  returned: success
+  type: bool
 """
 
 import grp
@@ -125,6 +136,7 @@ SETTINGS = {
     "uwsgi.ini",
 }
 SHELL = "/usr/sbin/nologin"
+UNREADABLE = ["-not", "-type", "l", "(", "-not", "-readable", "-o", "-type", "d", "-not", "-executable", ")"]
 ANOTHER_NAME = "Choose another flask_app_name"
 
 
@@ -279,6 +291,19 @@ class Application:
             if foreign:
                 yield f"There is a unit {unit} that this role has not written ({foreign[0]}). {ANOTHER_NAME}."
 
+    def has_release(self, directories):
+        """Return whether a release is complete, and the account can read it.
+
+        :param list directories: The release's own and that of its virtual environment, or none.
+        """
+        if not directories or not os.path.lexists(os.path.join(directories[0], "complete")):
+            return False
+        if find(pwd.getpwnam, self.user) is None:
+            return True
+        command = ["runuser", "--user", self.user, "--", "find", *directories, *UNREADABLE]
+        code, unreadable, _err = self.run_command(command, cwd="/")  # it may have no access to the working directory
+        return code == 0 and not unreadable
+
     def conflicts(self):
         """Return what has the application's names already: a list of sentences."""
         if self.user == self.owner:
@@ -315,10 +340,11 @@ def main():
             "units": {"type": "list", "elements": "str", "required": True},
             "group": {"type": "str", "required": True},
             "leftovers": {"type": "list", "elements": "str", "default": []},
+            "release": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    group, leftovers = module.params.pop("group"), module.params.pop("leftovers")
+    group, leftovers, release = (module.params.pop(name) for name in ("group", "leftovers", "release"))
     application = Application(**module.params, run_command=module.run_command)
     module.exit_json(
         changed=False,
@@ -327,6 +353,7 @@ def main():
         made_accounts=list(filter(application.has_made, (application.owner, application.user))),
         missing_groups=[] if find(grp.getgrnam, group) else [group],
         leftovers=list(filter(os.path.lexists, leftovers)),
+        release_complete=application.has_release(release),
     )
 
 

@@ -20,10 +20,12 @@ author: campus.flask_sso contributors (!UNKNOWN)
 options:
   checks:
     description:
-      - B(Name) of a variable, usually of the task itself, with a list of mappings.
+      - B(Names) of variables, usually of the task itself, each with a list of mappings.
       - C(that) is a template that gives true or false. C(otherwise), evaluated if it is false, describes what is wrong,
         with the variable, its value and what to write instead. A list is a line for each of its elements.
-    type: str
+    type: list
+    elements: str
+    default: []
   collect:
     description: Do not fail, but return the faults for a later task that names the registered result in O(collected).
     type: bool
@@ -36,7 +38,8 @@ options:
   roles:
     description:
       - Names of roles of this collection. Variables that are set already, in an inventory or a play, are compared with
-        what the argument specification of such a role's entry point C(preflight) allows.
+        what the argument specification of such a role allows. A text with a control character, such as a line break, is
+        a fault, as it could add lines of its own to the file of a service.
       - Ansible does that as it loads a role, and stops at the first one with a fault; this names those of all roles.
     type: list
     elements: str

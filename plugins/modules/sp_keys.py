@@ -55,6 +55,10 @@ options:
     description: Do a step before its time.
     type: bool
     default: false
+  metadata:
+    description:
+      - File with the identity provider's metadata. Its checksum is returned, too, as one look costs less than two.
+    type: path
 attributes:
   check_mode:
     description: Only reads and changes nothing.
@@ -111,8 +115,13 @@ retired:
   returned: success
   type: list
   elements: str
+metadata_sha256:
+  description: SHA-256 of O(metadata) in hexadecimal digits; empty without such a file.
+  returned: success
+  type: str
 """
 
+import os
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -136,10 +145,12 @@ def main() -> None:
             "application": {"type": "path"},
             "days": {"type": "int", "default": 14},
             "force": {"type": "bool", "default": False},
+            "metadata": {"type": "path"},
         },
         supports_check_mode=True,
     )
     path, names, step = module.params["path"], module.params["names"], module.params["step"]
+    metadata = module.params["metadata"] or ""
     found = look(path, names, module.params["application"])
     if step == "deploy":
         plan = plan_deployment(found, path, module.params["given"])
@@ -147,7 +158,8 @@ def main() -> None:
         plan = Plan(faults=step_faults(found, path, step, module.params["days"], module.params["force"]))
         if not plan.faults:
             plan = plan_step(found, path, names, step)
-    module.exit_json(changed=False, **asdict(plan))
+    sha256 = module.sha256(metadata) if os.path.isfile(metadata) else ""
+    module.exit_json(changed=False, metadata_sha256=sha256, **asdict(plan))
 
 
 if __name__ == "__main__":

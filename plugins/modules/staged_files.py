@@ -149,7 +149,7 @@ def main() -> None:
         mutually_exclusive=[["files", "restore"], ["purge", "restore"]],
         supports_check_mode=True,
     )
-    if module.params["exclude"] and not (module.params["purge"] or module.params["restore"]):
+    if module.params["exclude"] and module.params["purge"] is None and not module.params["restore"]:
         module.fail_json(msg="exclude means nothing without purge or restore.", changed_paths=[])
     staging = Staging(module)
     used_paths, made_paths = staging.originals.paths(staging.site), staging.originals.made(staging.site)

@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 CRYPTOGRAPHY = "42.0"  # the first whose times have a time zone
 
 # Id of a person, which files of the private CA get their names from.
-PERSON = re.compile("[a-z0-9][a-z0-9._-]*")
+PERSON = re.compile("[a-z0-9][a-z0-9._-]{0,99}")
 
 ARMOUR = re.compile(r"-----BEGIN ([^-\n]+)-----(.*?)-----END \1-----", re.DOTALL)
 # Labels of OpenSSL and Windows. Each may contain a certificate or PKCS#7, whatever the label.

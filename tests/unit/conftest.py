@@ -13,7 +13,10 @@ from types import ModuleType
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.loader import init_plugin_loader
 
+# Templates find the collection's filters and lookups only if Ansible itself imports it.
+init_plugin_loader([str(Path(__file__).parents[2] / ".collections")])
 for place in (".collections", "app", "molecule/shared", "tools"):
     sys.path.insert(0, str(Path(__file__).parents[2] / place))
 

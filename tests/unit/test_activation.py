@@ -178,6 +178,18 @@ def test_socket_stays_open_unless_its_own_file_changed(service, systemctl):
     assert "stop web.service web.socket" in systemctl.read_text()
 
 
+def test_a_file_that_a_reload_does_not_load_restarts_the_unit(service, systemctl):
+    restart_for = [f"{service.etc}/modules*"]
+    service.stage({"path": "site", "content": "new"})
+    service.activate(action="reload", restart_for=restart_for)
+    service.stage({"path": "modules", "content": "new"})
+    service.activate(action="reload", restart_for=restart_for)
+    service.stage({"path": "modules", "state": "absent"})
+    service.activate(action="reload", restart_for=restart_for)
+    asked = [line for line in systemctl.read_text().splitlines() if "restart web.service" in line]
+    assert asked == ["reload-or-restart web.service", "restart web.service", "reload-or-restart web.service"]
+
+
 def test_reload_happens_even_when_only_another_service_changed(service, systemctl):
     assert service.activate(action="reload")["changed"]
     assert "reload-or-restart web.service" in systemctl.read_text()

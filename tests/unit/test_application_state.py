@@ -220,3 +220,38 @@ def test_directory_that_the_accounts_could_not_reach_is_refused(host, look):
     (host.root / "srv").chmod(0o750)
     (conflict,) = look()[0]
     assert f'Run "chmod o+x {host.root}/srv"' in conflict
+
+
+@pytest.fixture
+def release(host, programs) -> list[str]:
+    """A complete release of an account that exists, with a "runuser" that runs the command as this account."""
+    deployed(host, "campus.flask_sso")
+    host.write(RELEASE + "complete")
+    host.write("srv/guestbook/venvs/ba9876543210/complete")
+    programs({"runuser": 'shift 3; exec "$@"'})
+    return [f"{host.root}/{RELEASE}", f"{host.root}/srv/guestbook/venvs/ba9876543210"]
+
+
+def test_a_complete_release_is_not_built_again(state, release):
+    assert state(release=release)["release_complete"] is True
+
+
+def test_a_release_is_complete_although_its_account_is_still_missing(state, host, release):
+    del host.accounts["guestbook"]
+    assert state(release=release)["release_complete"] is True
+
+
+@pytest.mark.parametrize("missing", ["release", "mark", "environment"])
+def test_what_is_missing_is_built(state, host, release, missing):
+    paths = {"release": host.root / RELEASE, "mark": host.root / RELEASE / "complete", "environment": Path(release[1])}
+    paths[missing].rename(host.root / "gone")
+    assert state(release=release)["release_complete"] is False
+
+
+def test_a_release_that_the_account_cannot_read_is_built(state, programs, release):
+    programs({"runuser": f"echo {release[0]}app"})
+    assert state(release=release)["release_complete"] is False
+
+
+def test_without_a_source_there_is_no_release(state):
+    assert state()["release_complete"] is False

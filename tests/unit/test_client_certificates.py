@@ -16,6 +16,7 @@ import jinja2
 import pytest
 import trustme
 import yaml
+from ansible_collections.campus.flask_sso.plugins.filter.python_literal import python_literal
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +62,7 @@ def gunicorn(files) -> SimpleNamespace:
         trim_blocks=True,
         autoescape=False,  # noqa: S701 (it is Python)
     )
+    templates.filters["campus.flask_sso.python_literal"] = python_literal
     variables = {
         "flask_app_tls": "mutual",
         "flask_app__tls_path": str(files),

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NAME-run passes a command to systemd as it was typed."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
 import jinja2
 import pytest
+from ansible_collections.campus.flask_sso.plugins.filter.python_literal import python_literal
 
 TEMPLATE = Path(__file__).parents[2] / "roles/flask_app/templates/run.py.j2"
 
@@ -17,7 +17,7 @@ TEMPLATE = Path(__file__).parents[2] / "roles/flask_app/templates/run.py.j2"
 def run(monkeypatch):
     """Run the program with arguments as an account, root by default; return what it executes."""
     environment = jinja2.Environment()  # noqa: S701 (it makes no HTML)
-    environment.filters["to_json"] = json.dumps
+    environment.filters["campus.flask_sso.python_literal"] = python_literal
     variables = {"flask_app__properties": ["User=web", 'Environment="A=ü\\n"'], "flask_app_user": "web"}
     code = compile(environment.from_string(TEMPLATE.read_text("utf-8")).render(variables), "web-run", "exec")
 

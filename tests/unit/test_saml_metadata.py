@@ -148,13 +148,17 @@ def test_metadata_of_the_identity_provider_is_accepted(document):
         ("<html/>", "EntityDescriptor"),
         (entity().replace(NAMESPACE, "urn:other"), "begins with <{urn:other}EntityDescriptor>"),
         ("<!DOCTYPE EntityDescriptor>" + entity(), "carries a document type"),
+        (
+            f'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>{entity("&b;&b;")}',
+            "carries a document type (<!DOCTYPE), which metadata never needs. Get it from another source",
+        ),
         (f'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>{entity("&a;")}', "carries a document type"),
         (entity(role="SPSSODescriptor"), "describes no SAML 2 identity provider"),
         (entity(role="SPSSODescriptor"), "perhaps it is the metadata of a service provider"),
         (entity(protocol="urn:oasis:names:tc:SAML:1.1:protocol"), "describes no SAML 2 identity provider"),
         (federation(), "describes no SAML 2 identity provider"),
-        (entity("https://other.example.org"), f"describes https://other.example.org, not {IDP}"),
-        (entity(valid_until="2026-01-01T00:00:00Z"), "was valid until 2026-01-01 00:00 UTC"),
+        (entity("https://other.example.org"), f"describes https://other.example.org, not {IDP}. Correct the entityID"),
+        (entity(valid_until="2026-01-01T00:00:00Z"), "was valid until 2026-01-01 00:00 UTC. Get a fresh copy"),
         (entity(valid_until="2026-01-01T01:00:00+02:00"), "was valid until 2026-01-01 01:00 UTC+02:00"),
         (entity(valid_until="soon"), 'has validUntil="soon", which is not a date'),
         (federation(entity(), valid_until="2020-01-01T00:00:00Z"), "was valid until 2020-01-01"),
@@ -468,7 +472,8 @@ def test_what_shibd_refuses_or_cannot_use_is_refused_with_a_clear_message(name):
 
 def test_line_of_a_fault_is_named():
     document = metadata_corpus.ODD["lines of Windows"].replace("</md:IDP", "<md:NameIDFormat/></md:IDP")
-    with pytest.raises(saml_metadata.MetadataError, match=r"<NameIDFormat> in line 12 \(of \S+/idp\) is empty"):
+    words = r"<NameIDFormat> in line 12 \(of \S+/idp\) is empty.* Ask its publisher for a corrected one"
+    with pytest.raises(saml_metadata.MetadataError, match=words):
         examine(document, entity_id=metadata_corpus.IDP)
 
 

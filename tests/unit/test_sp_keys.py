@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,10 @@ def test_encrypted_certificate_names_the_same_set(tmp_path, monkeypatch):
 
 def test_nothing_is_copied_from_the_controller_without_a_directory():
     assert key_sets("") == {}
+
+
+def test_the_checksum_of_the_metadata_is_returned(host):
+    metadata = host.path / "idp-metadata.xml"
+    assert host.look(metadata=str(metadata))["metadata_sha256"] == ""
+    metadata.write_text("<a/>")
+    assert host.look(metadata=str(metadata))["metadata_sha256"] == sha256(b"<a/>").hexdigest()

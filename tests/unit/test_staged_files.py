@@ -212,6 +212,12 @@ def test_unit_that_does_not_run_or_is_not_enabled_counts_as_changed(service, sys
 
 
 SITE = {"name": "service", "site": "site"}
+
+
+def test_exceptions_may_go_with_an_empty_list_of_patterns(service):
+    assert service.stage({"path": "a", "content": "x"}, purge=[], exclude=["*/b"])["changed"]
+
+
 NOTHING = {"purge": ["/nowhere/*"]}
 LINK = {"path": "/nowhere/a", "state": "link"}
 

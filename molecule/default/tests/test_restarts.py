@@ -50,6 +50,7 @@ def test_no_request_of_a_logged_in_user_fails_meanwhile(web: Host, user: httpx.C
 def test_site_comes_back_by_itself_after_a_boot(web: Host) -> None:
     """Every unit starts, the page is there and a login works, without an administrator."""
     bench_client.containers()[bench_client.HOST].restart()
+    bench_client.addresses.cache_clear()
     deadline = time.monotonic() + 60
     while (state := web.run("systemctl is-system-running --wait").stdout.strip()) not in ("running", "degraded"):
         assert time.monotonic() < deadline, state
