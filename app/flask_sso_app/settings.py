@@ -18,7 +18,7 @@ from flask import Flask
 DEFAULT_ATTRIBUTES = {"identifier": "upn", "name": "displayName", "email": "EmailAddress", "groups": "Group"}
 
 #: Modules in :mod:`flask_sso_app.authentication`.
-AUTHENTICATION_METHODS = ("shibboleth", "saml", "client_certificates")
+AUTHENTICATION_METHODS = ("shibboleth", "openid_connect", "saml", "client_certificates")
 
 #: Further attributes to show (profile ``cern``).
 DEFAULT_MORE_ATTRIBUTES = [

@@ -131,7 +131,7 @@ def test_login_redirects_or_asks_for_a_certificate():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"AUTHENTICATION": "fax"}, "write one of shibboleth, saml, client_certificates"),
+        ({"AUTHENTICATION": "fax"}, "write one of shibboleth, openid_connect, saml, client_certificates"),
         ({"PEOPLE": "Grace"}, "a JSON list"),
         ({"PEOPLE": [{"serial": "1"}]}, "write the strings issuer, serial, identifier"),
         ({"PEOPLE": [PEOPLE[0] | {"serial": 5}]}, "write the strings"),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_sso_app import create_app
-from flask_sso_app.authentication.shibboleth import identify, parse_datetime, split_values
+from flask_sso_app.attributes import split_values
+from flask_sso_app.authentication.shibboleth import identify, parse_datetime
 from flask_sso_app.transport import decode_wsgi
 
 FORGED = dict.fromkeys(

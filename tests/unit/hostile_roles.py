@@ -91,7 +91,10 @@ class Site:
         source.mkdir()
         for name in ("requirements.txt", "wsgi.py"):
             (source / name).touch()
-        profile = yaml.safe_load((ROLES / "saml_sp/profiles/cern.yml").read_text("utf-8"))
+        profiles = {
+            role: yaml.safe_load((ROLES / role / "profiles/cern.yml").read_text("utf-8"))
+            for role in ("openid_connect", "saml_sp")
+        }
         found_on_host = {
             "ansible_check_mode": True,
             "ansible_facts": {
@@ -111,14 +114,19 @@ class Site:
             "flask_app__source": {"excluded": [], "requirements_sha256": "1" * 64, "sha256": "0" * 64},
             "inventory_dir": str(directory),
             "inventory_hostname": "web",
+            "openid_connect__discovery": {"skipped": True},
+            "openid_connect__keys": {"skipped": True},
+            "openid_connect__profile": trusted(profiles["openid_connect"]),
             "saml_sp__form": {"skipped": True},
             "saml_sp__metadata": {},
-            "saml_sp__profile": trusted(profile),
+            "saml_sp__profile": trusted(profiles["saml_sp"]),
             "shibboleth_sp__keys": {"links": ["active"]},
         }  # fmt: skip
         settings = {
             "flask_app_source": str(source),
             "flask_sso_server_name": NAME,
+            "openid_connect_client_id": "web",
+            "openid_connect_client_secret": "not-a-secret",
             "private_ca_directory": str(directory / "ca"),
         }
         self.given = found_on_host | settings

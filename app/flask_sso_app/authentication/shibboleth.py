@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from flask_multipass import Multipass
 from werkzeug.wrappers import Response
 
 from flask_sso_app import login
+from flask_sso_app.attributes import read_attributes
 from flask_sso_app.identity import Identity, Session, parse_datetime
 from flask_sso_app.transport import decode_wsgi
 
@@ -101,16 +101,3 @@ def read_session(server_variables: Mapping[str, Any]) -> Session | None:
         authenticated_at=parse_datetime(server_variables.get("Shib-Authentication-Instant", "")),
         context=decode_wsgi(server_variables.get("Shib-AuthnContext-Class", "")),
     )
-
-
-def read_attributes(server_variables: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the attributes that the settings name and that have a value, without duplicate values."""
-    config = current_app.config
-    names = dict.fromkeys([*config["ATTRIBUTES"].values(), *config["MORE_ATTRIBUTES"]])
-    attributes = {name: split_values(decode_wsgi(server_variables.get(name, ""))) for name in names}
-    return {name: tuple(dict.fromkeys(values)) for name, values in attributes.items() if values}
-
-
-def split_values(text: str) -> tuple[str, ...]:
-    r"""Split the values of an attribute at ``;``. ``\;`` is a literal semicolon; there are no other escapes."""
-    return tuple(value.replace(r"\;", ";") for value in re.split(r"(?<!\\);", text) if value)

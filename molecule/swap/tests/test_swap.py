@@ -139,4 +139,5 @@ def test_authentication_that_does_not_exist_is_refused() -> None:
     """With the ones that do."""
     code, said = run_playbook("site.yml", {"flask_sso_authentication": "carrier_pigeon"})
     assert code == 2
-    assert "Write one of shibboleth, saml, client_certificates and one of uwsgi, gunicorn, mod_wsgi" in said
+    assert "Write one of shibboleth, openid_connect, saml, client_certificates and one of" in said
+    assert "one of uwsgi, gunicorn, mod_wsgi" in said

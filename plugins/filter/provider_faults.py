@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find why users could not log in, or not safely, at an OpenID Connect provider."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: provider_faults
+short_description: Find why an OpenID Connect provider cannot be used
+version_added: 0.1.0
+author: campus.flask_sso contributors (!UNKNOWN)
+description:
+  - Reads the discovery document of a provider. A site needs the authorization code flow with PKCE (S256), a client
+    secret as the site's authentication, signatures with public keys, and https addresses.
+  - With O(keys), it also looks for a key that can verify signatures.
+positional: issuer, keys
+options:
+  _input:
+    description: The discovery document in Base64.
+    type: str
+    required: true
+  issuer:
+    description: Issuer that the document has to name.
+    type: str
+    required: true
+  keys:
+    description: The provider's key set (JWKS) in Base64. If empty, it is not checked.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Refuse a provider that has no PKCE
+  ansible.builtin.assert:
+    that: document.content_base64 | campus.flask_sso.provider_faults('https://idp.example.org') | length == 0
+"""
+
+RETURN = r"""
+_value:
+  description: One clause for each fault, which the document's address can precede.
+  type: list
+  elements: str
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Callable
+
+#: An address that stands in quotation marks in httpd's configuration.
+ADDRESS = re.compile(r"https://(?!.*\$\{)[\x21\x23-\x5b\x5d-\x7e]+")
+
+#: Endpoints, and whether a provider has to have them.
+ENDPOINTS = {
+    "authorization_endpoint": True,
+    "token_endpoint": True,
+    "jwks_uri": True,
+    "userinfo_endpoint": False,
+    "end_session_endpoint": False,
+    "revocation_endpoint": False,
+}
+
+#: What the site uses, and what a provider supports that does not say so; without a default it has to.
+FEATURES: dict[str, tuple[set[str], list[str]]] = {
+    "response_types_supported": ({"code"}, []),
+    "code_challenge_methods_supported": ({"S256"}, []),
+    "token_endpoint_auth_methods_supported": ({"client_secret_basic", "client_secret_post"}, ["client_secret_basic"]),
+    "id_token_signing_alg_values_supported": (
+        {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"},
+        [],
+    ),
+}
+
+
+def provider_faults(discovery: str, issuer: str, keys: str = "") -> list[str]:
+    """Find why a provider cannot be used.
+
+    :param discovery: Its discovery document in Base64.
+    :param issuer: Issuer that the document has to name.
+    :param keys: Its key set in Base64, or nothing.
+    :returns: One clause for each fault.
+    """
+    document = read_object(discovery)
+    if document is None:
+        return ["is not a JSON object. Correct openid_connect_issuer."]
+    faults = [*issuer_faults(document, issuer), *endpoint_faults(document), *feature_faults(document)]
+    if keys and not has_signing_key(read_object(keys)):
+        faults.append(
+            f"names the keys {document.get('jwks_uri')}, where no public key for signatures is. Ask the provider's "
+            "administrator."
+        )
+    return faults
+
+
+def read_object(text: str) -> dict[str, Any] | None:
+    """Read a JSON object.
+
+    :param text: Its text in Base64.
+    :returns: The object, or None if it is something else.
+    """
+    try:
+        found = json.loads(base64.b64decode(text))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def issuer_faults(document: dict[str, Any], issuer: str) -> Iterator[str]:
+    """Compare the issuer, character by character, as the module does with that of each token.
+
+    :param document: The discovery document.
+    :param issuer: Issuer that it has to name.
+    :returns: One clause for each fault.
+    """
+    if document.get("issuer") != issuer:
+        yield (
+            f'is of the issuer {json.dumps(document.get("issuer"))}, and openid_connect_issuer is "{issuer}". If the '
+            "provider is the right one, write its issuer exactly so."
+        )
+
+
+def endpoint_faults(document: dict[str, Any]) -> Iterator[str]:
+    """Find endpoints that are missing or not safe.
+
+    :param document: The discovery document.
+    :returns: One clause for each fault.
+    """
+    for name, required in ENDPOINTS.items():
+        address = document.get(name)
+        if (required or name in document) and not (isinstance(address, str) and ADDRESS.fullmatch(address)):
+            yield f"has {json.dumps(address)} as its {name}, which is no https address. Use another provider."
+
+
+def feature_faults(document: dict[str, Any]) -> Iterator[str]:
+    """Find what the site uses and the provider does not support.
+
+    :param document: The discovery document.
+    :returns: One clause for each fault.
+    """
+    for name, (used, default) in FEATURES.items():
+        supported = document.get(name, default)
+        if not isinstance(supported, list) or not used.intersection(map(str, supported)):
+            yield (
+                f"has {json.dumps(supported)} as its {name}, and the site needs {' or '.join(sorted(used))}. "
+                "Enable it at the provider, or use another one."
+            )
+
+
+def has_signing_key(keys: dict[str, Any] | None) -> bool:
+    """Tell whether a key set has a public key that verifies signatures.
+
+    :param keys: The key set, or None if there is none.
+    :returns: Whether it has one.
+    """
+    found = keys.get("keys") if keys else None
+    return isinstance(found, list) and any(
+        isinstance(key, dict) and key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig" for key in found
+    )
+
+
+class FilterModule:
+    """The plugin that Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., list[str]]]:
+        """Return the filters by name."""
+        return {"provider_faults": provider_faults}
