@@ -66,18 +66,15 @@ FEATURES: dict[str, tuple[set[str], list[str]]] = {
     "response_types_supported": ({"code"}, []),
     "code_challenge_methods_supported": ({"S256"}, []),
     "token_endpoint_auth_methods_supported": ({"client_secret_basic", "client_secret_post"}, ["client_secret_basic"]),
-    "id_token_signing_alg_values_supported": (
-        {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"},
-        [],
-    ),
 }
 
 
-def provider_faults(discovery: str, issuer: str, keys: str = "") -> list[str]:
+def provider_faults(discovery: str, issuer: str, algorithm: str, keys: str = "") -> list[str]:
     """Find why a provider cannot be used.
 
     :param discovery: Its discovery document in Base64.
     :param issuer: Issuer that the document has to name.
+    :param algorithm: Algorithm with which it has to sign ID tokens.
     :param keys: Its key set in Base64, or nothing.
     :returns: One clause for each fault.
     """
@@ -85,6 +82,12 @@ def provider_faults(discovery: str, issuer: str, keys: str = "") -> list[str]:
     if document is None:
         return ["is not a JSON object. Correct openid_connect_issuer."]
     faults = [*issuer_faults(document, issuer), *endpoint_faults(document), *feature_faults(document)]
+    algorithms = document.get("id_token_signing_alg_values_supported")
+    if not isinstance(algorithms, list) or algorithm not in algorithms:
+        faults.append(
+            f"has {json.dumps(algorithms)} as its id_token_signing_alg_values_supported, and "
+            f"openid_connect_signature_algorithm is {algorithm}. Write the one that the provider uses for the site."
+        )
     if keys and not has_signing_key(read_object(keys)):
         faults.append(
             f"names the keys {document.get('jwks_uri')}, where no public key for signatures is. Ask the provider's "

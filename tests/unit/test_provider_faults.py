@@ -33,7 +33,7 @@ def encoded(document: object) -> str:
 def faults(*keys: object, **changes: object) -> list[str]:
     """Return the faults of a document with changes; None leaves a member out."""
     document = {name: value for name, value in (DOCUMENT | changes).items() if value is not None}
-    return provider_faults(encoded(document), ISSUER, *map(encoded, keys))
+    return provider_faults(encoded(document), ISSUER, "RS256", *map(encoded, keys))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_provider_that_can_be_used_has_no_fault(changes):
 
 @pytest.mark.parametrize("document", [b"<html>", b"\xff", b"[]", b"null", b""])
 def test_document_of_another_form_is_refused(document):
-    (said,) = provider_faults(base64.b64encode(document).decode(), ISSUER)
+    (said,) = provider_faults(base64.b64encode(document).decode(), ISSUER, "RS256")
     assert said.startswith("is not a JSON object.")
 
 
@@ -65,7 +65,7 @@ def test_document_of_another_form_is_refused(document):
         ({"code_challenge_methods_supported": ["plain"]}, "code_challenge_methods_supported, and the site needs S256."),
         ({"code_challenge_methods_supported": None}, "has [] as its code_challenge_methods_supported"),
         ({"token_endpoint_auth_methods_supported": ["none"]}, "needs client_secret_basic or client_secret_post."),
-        ({"id_token_signing_alg_values_supported": ["none", "HS256"]}, "as its id_token_signing_alg_values_supported"),
+        ({"id_token_signing_alg_values_supported": ["HS256", "ES256"]}, "openid_connect_signature_algorithm is RS256"),
         ({"id_token_signing_alg_values_supported": "RS256"}, "as its id_token_signing_alg_values_supported"),
     ],
 )

@@ -39,6 +39,19 @@ def provider_down() -> Callable[[], AbstractContextManager[None]]:
     return down
 
 
+@pytest.fixture
+def weak_signatures() -> Iterator[None]:
+    """Have the provider sign with the client secret, which it shares with everybody who knows that."""
+    host = testinfra.get_host(f"docker://{bench_client.containers()[bench_client.IDP_HOST].name}")
+    change = "sed -i '/signed_response_alg/s/{0}/{1}/' {2}/settings.json && systemctl restart openid-provider"
+    directory = host.check_output("systemctl show --property=WorkingDirectory --value openid-provider")
+    host.check_output(change.format("RS256", "HS256", directory))
+    wait_for_provider()
+    yield
+    host.check_output(change.format("HS256", "RS256", directory))
+    wait_for_provider()
+
+
 def wait_for_provider() -> None:
     """Wait until the provider answers."""
     deadline = time.monotonic() + 60

@@ -144,3 +144,11 @@ def test_session_cookie_cannot_be_guessed(visitor: httpx.Client, garbage: str) -
     """Garbage is no session."""
     answer = visitor.get("/api/me", headers={"Cookie": f"__Host-openid_connect={garbage}"})
     assert answer.status_code == 401
+
+
+@pytest.mark.usefixtures("weak_signatures")
+def test_another_signature_than_the_agreed_one_is_refused(visitor: httpx.Client) -> None:
+    """Not even a token that the provider itself has signed with the client secret logs anybody in."""
+    page, _trace = bench_client.saml_login(visitor, "/login", "ghopper")
+    assert "You are not logged in" in page.text
+    assert visitor.get("/api/me").status_code == 401

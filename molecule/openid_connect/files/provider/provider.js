@@ -25,6 +25,7 @@ const provider = new Provider(settings.issuer, {
   jwks: { keys: [{ ...signingKey, use: 'sig', alg: 'RS256', kid: 'bench' }] },
   cookies: { keys: [settings.cookie_key] },
   clients: [settings.client],
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'HS256'] },
   claims: { openid: ['sub', ...Object.keys(settings.claims), 'realm_access'], acr: null, auth_time: null },
   acrValues: [settings.second_factor],
   scopes: ['openid'],
