@@ -57,9 +57,9 @@ def files(web: Host) -> str:
 
 
 def test_failed_change_of_server_leaves_no_unused_file(web: Host, visitor: httpx.Client) -> None:
-    """The new server cannot start, and no later reload of httpd uses it."""
+    """The worker beside the new server cannot run, and no later reload of httpd uses either."""
     before = files(web)
-    variables = Step("gunicorn", "shibboleth").variables | {"flask_app_writable_paths": ["/no/such/path"]}
+    variables = Step("gunicorn", "shibboleth").variables | {"flask_app_workers": [{"name": "x", "command": ["false"]}]}
     code, said = run_playbook("site.yml", variables)
     assert code == 2
     assert "flask_app-gunicorn.service could not run with its new files" in said
