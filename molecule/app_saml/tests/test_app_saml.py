@@ -319,13 +319,14 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
     [
         (
             {
-                "shibboleth_sp_protected": [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
+                "shibboleth_sp_whole_site": True,
+                "flask_sso_protected": [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}],
                 "saml_sp_attributes": [{"id": "upn", "name": "urn:x", "scope": "metadata"}],
                 "saml_sp_unsolicited_login": True,
             },
             [
                 "3 faults, to fix before anything is changed",
-                "Without mod_shib, these rules have no effect",
+                "There are access rules in flask_sso_protected and shibboleth_sp_whole_site. Without mod_shib, these",
                 '"scope: any"',
                 "accepts only responses to its own requests",
             ],
