@@ -12,8 +12,8 @@ author: campus.flask_sso contributors (!UNKNOWN)
 description:
   - Reads the discovery document of a provider. A site needs the authorization code flow with PKCE (S256), a client
     secret as the site's authentication, signatures with public keys, and https addresses.
-  - With O(keys), it also looks for a key that can verify signatures.
-positional: issuer, keys
+  - With O(keys), it also looks for a key that can verify signatures by O(algorithm).
+positional: issuer, algorithm, keys
 options:
   _input:
     description: The discovery document in Base64.
@@ -21,6 +21,10 @@ options:
     required: true
   issuer:
     description: Issuer that the document has to name.
+    type: str
+    required: true
+  algorithm:
+    description: Algorithm with which the provider has to sign ID tokens.
     type: str
     required: true
   keys:
@@ -32,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Refuse a provider that has no PKCE
   ansible.builtin.assert:
-    that: document.content_base64 | campus.flask_sso.provider_faults('https://idp.example.org') | length == 0
+    that: document.content_base64 | campus.flask_sso.provider_faults('https://idp.example.org', 'RS256') | length == 0
 """
 
 RETURN = r"""
@@ -88,10 +92,10 @@ def provider_faults(discovery: str, issuer: str, algorithm: str, keys: str = "")
             f"has {json.dumps(algorithms)} as its id_token_signing_alg_values_supported, and "
             f"openid_connect_signature_algorithm is {algorithm}. Write the one that the provider uses for the site."
         )
-    if keys and not has_signing_key(read_object(keys)):
+    if keys and not has_signing_key(read_object(keys), algorithm):
         faults.append(
-            f"names the keys {document.get('jwks_uri')}, where no public key for signatures is. Ask the provider's "
-            "administrator."
+            f"names the keys {document.get('jwks_uri')}, where no public key for signatures by {algorithm} is. Correct "
+            "openid_connect_signature_algorithm, or ask the provider's administrator."
         )
     return faults
 
@@ -103,7 +107,7 @@ def read_object(text: str) -> dict[str, Any] | None:
     :returns: The object, or None if it is something else.
     """
     try:
-        found = json.loads(base64.b64decode(text))
+        found = json.loads(base64.b64decode(text).decode("utf-8"))
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
@@ -150,15 +154,17 @@ def feature_faults(document: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def has_signing_key(keys: dict[str, Any] | None) -> bool:
+def has_signing_key(keys: dict[str, Any] | None, algorithm: str) -> bool:
     """Tell whether a key set has a public key that verifies signatures.
 
     :param keys: The key set, or None if there is none.
+    :param algorithm: Algorithm of the signatures.
     :returns: Whether it has one.
     """
     found = keys.get("keys") if keys else None
+    kind = "EC" if algorithm.startswith("ES") else "RSA"
     return isinstance(found, list) and any(
-        isinstance(key, dict) and key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig" for key in found
+        isinstance(key, dict) and key.get("kty") == kind and key.get("use", "sig") == "sig" for key in found
     )
 
 

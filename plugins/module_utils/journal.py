@@ -56,9 +56,22 @@ class Journal:
                 changes.append({"site": site, "before": found})
         self._save()
 
-    def forget(self) -> None:
-        """Forget everything, as the service runs with it."""
-        self.changes = {}
+    def of(self, site: str | None) -> dict[str, list[dict[str, Any]]]:
+        """Return the changes by one site.
+
+        :param site: The site; None for all.
+        """
+        made = {path: [one for one in changes if site in (None, one["site"])] for path, changes in self.changes.items()}
+        return {path: changes for path, changes in made.items() if changes}
+
+    def forget(self, site: str | None = None) -> None:
+        """Forget what the service runs with.
+
+        :param site: Only the changes by this site; without one, all.
+        """
+        others = [other for other in self.sites() if site not in (None, other)]
+        left = {path: [one for one in changes if one["site"] in others] for path, changes in self.changes.items()}
+        self.changes = {path: changes for path, changes in left.items() if changes}
         self._save()
 
     def roll_back(self, site: str | None = None) -> None:

@@ -294,10 +294,13 @@ class Staging:
             same = {path for path in mine if self.originals.before(path) in (UNKNOWN, snapshot(path))}
             self.originals.release(self.site, sorted(shared | same))
 
-    def settle(self) -> None:
-        """Complete what is staged, for all sites, as the service runs with it."""
-        self.originals.settle(self.journal.changes)
-        self.journal.forget()
+    def settle(self, site: str | None = None) -> None:
+        """Complete what is staged, as the service runs with it.
+
+        :param site: Only what this site has staged; without one, for all sites.
+        """
+        self.originals.settle(self.journal.of(site))
+        self.journal.forget(site)
 
     def roll_back(self) -> None:
         """Roll back what the site has staged, for every service: the run ends, and nothing else would activate it."""

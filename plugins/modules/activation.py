@@ -354,7 +354,8 @@ class Activation:
             except OSError as error:
                 message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
                 self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
-        self.staging.settle()
+        # Without a unit, nothing has loaded what other sites have staged.
+        self.staging.settle(None if self.unit else self.staging.site)
         if staged and (failed := self._failed_command(self.module.params["after"])):
             message = f"{self.staging.name} runs with its new files, but what has to follow did not succeed."
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=changed_paths)

@@ -106,6 +106,7 @@ release_complete:
   type: bool
 """
 
+import glob
 import grp
 import os
 import pwd
@@ -136,6 +137,7 @@ SETTINGS = {
     "uwsgi.ini",
 }
 SHELL = "/usr/sbin/nologin"
+COMMANDS = "/usr/local/sbin"
 UNREADABLE = ["-not", "-type", "l", "(", "-not", "-readable", "-o", "-type", "d", "-not", "-executable", ")"]
 ANOTHER_NAME = "Choose another flask_app_name"
 
@@ -291,6 +293,19 @@ class Application:
             if foreign:
                 yield f"There is a unit {unit} that this role has not written ({foreign[0]}). {ANOTHER_NAME}."
 
+    def _command_conflicts(self):
+        """Yield the workers, timers and commands that this role has not written, and would remove or replace."""
+        patterns = [
+            os.path.join(UNIT_DIRECTORIES[0], where, f"{self.name}-{kind}-*")
+            for where in ("", "*.wants")
+            for kind in ("worker", "timer")
+        ]
+        found = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+        for path in [*found, os.path.join(COMMANDS, f"{self.name}-run")]:
+            # What a link of this role leads to may be gone.
+            if os.path.exists(path) and not is_marked(os.path.realpath(path)):
+                yield f"There is {path}, which this role has not written. {ANOTHER_NAME}."
+
     def has_release(self, directories):
         """Return whether a release is complete, and the account can read it.
 
@@ -314,6 +329,7 @@ class Application:
             self._account_conflict("flask_app_owner", self.owner, self.owner != f"{self.name}-deploy"),
             *self._path_conflicts(),
             *self._unit_conflicts(),
+            *self._command_conflicts(),
         ]
         return [conflict for conflict in found if conflict]
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A service runs with its new files, or they are rolled back."""
 
+import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -210,6 +211,15 @@ def test_service_that_runs_with_the_files_of_several_sites_forgets_all_of_them(s
     assert service.activate(site="b")["changed_paths"] == names
     assert not service.journal.exists()
     assert not service.stage({"path": "a.conf"}, site="a")["changed"]
+
+
+def test_what_no_unit_has_loaded_stays_staged_for_other_sites(service, systemctl):
+    """A removal completes its own changes; the other site's run, which was interrupted, has the unit load its files."""
+    service.stage({"path": "a.conf"}, site="a")
+    service.stage({"path": "b.conf"}, site="b")
+    service.activate(site="b", unit=None, files=[])
+    assert list(json.loads(service.journal.read_text())) == [str(service.etc / "a.conf")]
+    assert service.stage({"path": "a.conf"}, site="a")["changed"]
 
 
 def test_service_that_cannot_run_keeps_what_another_site_has_staged(service, systemctl):

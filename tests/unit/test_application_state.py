@@ -44,6 +44,7 @@ def host(tmp_path, monkeypatch) -> Host:
     monkeypatch.setattr(application_state.grp, "getgrnam", host.groups.__getitem__)
     monkeypatch.setattr(application_state, "ETC", str(tmp_path / "etc"))
     monkeypatch.setattr(application_state, "STATE", str(tmp_path / "var/lib"))
+    monkeypatch.setattr(application_state, "COMMANDS", str(tmp_path / "usr/local/sbin"))
     monkeypatch.setattr(
         application_state, "UNIT_DIRECTORIES", [f"{tmp_path}/etc/systemd/system", f"{tmp_path}/usr/lib/systemd"]
     )
@@ -82,8 +83,12 @@ def deployed(host: Host, gecos: str):
     host.owner = "guestbook-deploy"
     host.add("guestbook-deploy", gecos=gecos)
     host.add("guestbook", gecos=gecos)
-    for unit in ("guestbook.service", "guestbook.socket"):
+    for unit in ("guestbook.service", "guestbook.socket", "guestbook-worker-mail.service"):
         host.write(f"etc/systemd/system/{unit}", OURS)
+    wants = "etc/systemd/system/multi-user.target.wants/"
+    host.write(wants)
+    for unit in ("guestbook-worker-mail.service", "guestbook-worker-gone.service"):
+        (host.root / wants / unit).symlink_to(host.root / "etc/systemd/system" / unit)
     for path in (RELEASE, "etc/guestbook/credentials/secret_key", "var/lib/guestbook/"):
         host.write(path)
 
@@ -184,6 +189,9 @@ def test_group_of_the_same_name_is_refused(host, look):
         ("etc/systemd/system/guestbook.service", "[Unit]\n", "a unit guestbook.service"),
         ("usr/lib/systemd/guestbook.socket", "[Unit]\n", "a unit guestbook.socket"),
         ("etc/systemd/system/guestbook-gunicorn.service", "[Unit]\n", "a unit guestbook-gunicorn.service"),
+        ("etc/systemd/system/guestbook-worker-mail.service", "[Unit]\n", "/guestbook-worker-mail.service, which"),
+        ("etc/systemd/system/guestbook-timer-night.timer", "[Timer]\n", "/guestbook-timer-night.timer, which"),
+        ("usr/local/sbin/guestbook-run", "#!/bin/sh\n", "/guestbook-run, which"),
         ("etc/guestbook/guestbook.conf", "", "/etc/guestbook with guestbook.conf, which"),
         ("etc/guestbook", "", "/etc/guestbook with guestbook, which"),
         ("var/lib/guestbook/data", "", "/var/lib/guestbook with data, which"),
@@ -196,6 +204,16 @@ def test_foreign_unit_or_directory_is_refused(host, look, path, content, reason)
     (conflict,) = look()[0]
     assert reason in conflict
     assert "hoose another flask_app_name" in conflict
+
+
+def test_link_that_enables_a_foreign_worker_is_refused(host, look):
+    wants = "etc/systemd/system/multi-user.target.wants"
+    host.write("usr/lib/systemd/guestbook-worker-mail.service", "[Unit]\n")
+    host.write(f"{wants}/")
+    (host.root / wants / "guestbook-worker-mail.service").symlink_to(
+        host.root / "usr/lib/systemd/guestbook-worker-mail.service"
+    )
+    assert "wants/guestbook-worker-mail.service, which" in look()[0][0]
 
 
 @pytest.mark.parametrize("target", ["/dev/null", "other.service"])

@@ -275,6 +275,18 @@ REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("shibboleth_sp_protected", [{"path": "~ .*"}], {}),
     ("shibboleth_sp_protected", [{"path": "/a", "authn_contexts": ["urn:a urn:b"]}], {}),
     ("shibboleth_sp_protected", {"path": "/a"}, {}),
+    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"CernRoles": "admin"}}], {}),
+    ("shibboleth_sp_protected", [{"path": "/a", "attributes": {"CernRoles": ["admin"]}}, {"path": "/a"}], {}),
+    ("openid_connect_protected", [{"path": "/a", "attributes": {"CernRoles": "admin"}}], {}),
+    ("openid_connect_protected", [{"path": "/a", "attributes": {"CernRoles": ["~.*"]}}], {}),
+    ("openid_connect_protected", [{"path": "/a", "attributes": {"CernRoles": [["admin"]]}}], {}),
+    ("openid_connect_protected", [{"path": "/a", "authn_contexts": "urn:a"}], {}),
+    ("openid_connect_protected", [{"path": "/a"}, {"path": "/a", "attributes": {"CernRoles": ["admin"]}}], {}),
+    ("openid_connect_attributes", [{"id": "upn", "name": "preferred_username", "default": "guest"}], {}),
+    ("openid_connect_attributes", [{"id": "user", "name": "cern_upn", "default": "guest"}], {}),
+    ("openid_connect_remote_user", "user.id", {}),
+    ("openid_connect_client_secret", "exec:/bin/id", {}),
+    ("openid_connect_issuer", 'https://idp.example.org/" x', {}),
     ("shibboleth_sp_site", "$(id)", {}),
     ("shibboleth_sp_repository", {"baseurl": ["https://a\ngpgcheck=0"], "gpgkey": ["https://a"]}, {}),
     ("saml_sp_server_name", "app.example.org/evil", {}),
@@ -309,6 +321,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("mod_wsgi_app_version", "6.1.1\nevil==1", {}),
     ("flask_app_name", "..", {}),
     ("flask_app_name", "/", {}),
+    ("flask_app_name", "flask_sso", {}),
     ("flask_app_name", "web\n", {}),
     ("flask_app_name", "-web", {}),
     ("flask_app_user", "web\nUser=root", {}),
@@ -367,7 +380,7 @@ def test_value_is_refused_with_variable_and_remedy(site, variable, value, beside
     faults = site.faults(role_of(variable), {**beside, variable: value})
     named = [fault for fault in faults if variable in fault]
     assert named
-    assert any(word in " ".join(named).lower() for word in ("write ", "convert to ", "must be one ", "supported "))
+    assert any(word in " ".join(named).lower() for word in ("write ", "leave it out", "convert to ", "must be one ", "supported "))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def test_provider_that_can_be_used_has_no_fault(changes):
     assert faults(**changes) == []
 
 
-@pytest.mark.parametrize("document", [b"<html>", b"\xff", b"[]", b"null", b""])
+@pytest.mark.parametrize(
+    "document", [b"<html>", b"\xff", b"[]", b"null", b"", b"\xef\xbb\xbf{}", "{}".encode("utf-16")]
+)
 def test_document_of_another_form_is_refused(document):
     (said,) = provider_faults(base64.b64encode(document).decode(), ISSUER, "RS256")
     assert said.startswith("is not a JSON object.")
@@ -78,12 +80,17 @@ def test_all_faults_are_named_at_once():
     assert len(faults(issuer="x", token_endpoint=None, code_challenge_methods_supported=[])) == 3
 
 
-@pytest.mark.parametrize("key", [KEY, {"kty": "EC", "crv": "P-256"}])
-def test_key_for_signatures_is_enough(key):
-    assert faults({"keys": [{"kty": "oct"}, key]}) == []
+def test_key_for_signatures_is_enough():
+    elliptic = {"kty": "EC", "crv": "P-256"}
+    assert faults({"keys": [{"kty": "oct"}, elliptic, KEY]}) == []
+    document = encoded(DOCUMENT | {"id_token_signing_alg_values_supported": ["ES256"]})
+    assert provider_faults(document, ISSUER, "ES256", encoded({"keys": [elliptic]})) == []
+    assert len(provider_faults(document, ISSUER, "ES256", encoded({"keys": [KEY]}))) == 1
 
 
-@pytest.mark.parametrize("keys", [{}, [], {"keys": {}}, {"keys": []}, {"keys": ["x", KEY | {"use": "enc"}]}])
+@pytest.mark.parametrize(
+    "keys", [{}, [], {"keys": {}}, {"keys": []}, {"keys": ["x", KEY | {"use": "enc"}, {"kty": "EC", "crv": "P-256"}]}]
+)
 def test_key_set_without_one_is_refused(keys):
     (fault,) = faults(keys)
     assert fault.startswith(f"names the keys {ENDPOINTS}/certs, where no public key")

@@ -83,6 +83,20 @@ def test_another_browser_cannot_use_the_answer(visitor: httpx.Client) -> None:
             assert other.get("/api/me").status_code == 401
 
 
+def test_login_begins_a_session_of_its_own(user: httpx.Client) -> None:
+    """Whoever plants a session and the cookie of a login in another browser does not share what the user gets there."""
+    planted = user.cookies["__Host-openid_connect"]
+    with bench_client.client() as attacker, bench_client.client() as victim:
+        request = attacker.get("/login", follow_redirects=False).next_request
+        for name, value in [*attacker.cookies.items(), ("__Host-openid_connect", planted)]:
+            victim.cookies.set(name, value, domain=bench_client.HOST)
+        bench_client.answer_provider(victim, victim.get(request.url), "cpayne")
+        assert victim.get("/api/me").json()["identifier"] == "cpayne"
+        own = [cookie.value for cookie in victim.cookies.jar if cookie.name == "__Host-openid_connect"]
+    assert user.get("/api/me").json()["identifier"] == "ghopper"
+    assert any(value != planted for value in own)
+
+
 def test_answer_works_once(visitor: httpx.Client) -> None:
     """After the login, its address is of no use any more."""
     address = callback_of(visitor, "ghopper")

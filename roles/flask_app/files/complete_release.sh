@@ -24,4 +24,4 @@ cd /
 closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not -readable -o -type d -not -executable ')' 2>&1) &&
     [ -z "$closed" ] || { printf '%s\n' "$closed" && exit 3; }
 another=$(runuser --user "$user" -- "$venv/bin/python" -I -c "$@" 2>&1) && [ -z "$another" ] || { printf '%s\n' "$another" && exit 4; }
-install --owner="$owner" --group="$owner" --mode=0444 /dev/null "$release/complete"
+runuser --user "$owner" -- install --mode=0444 --no-target-directory /dev/null "$release/complete"

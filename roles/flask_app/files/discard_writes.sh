@@ -23,7 +23,7 @@ while [ "$1" != -- ]; do
     path=$1 number=$((number + 1))
     copy=$directory/$number
     shift
-    [ -e "$path" ] || continue
+    [ -f "$path" ] || [ -d "$path" ] || continue
     mkdir "$copy"
     if [ -d "$path" ]; then
         mkdir "$copy/changes" "$copy/work" "$copy/seen"
