@@ -104,12 +104,15 @@ def test_module_is_the_configured_one_and_compiled_once(host, deploy, page):
     assert host.file(compiled).mtime == made
 
 
-def test_fragment_that_httpd_does_not_understand_leaves_everything_as_it_was(host, deploy, page):
+def test_configuration_that_httpd_does_not_understand_leaves_everything_as_it_was(host, deploy, page):
+    """Also if the fault is in a file of the administrator, who has not loaded it yet."""
     fragment = host.file("/etc/apache2/by-hand.d/guestbook.conf")
     before = fragment.content_string, main_pid(host, "apache2")
-    run = deploy("third", uwsgi_proxy_excluded_paths=["/ /elsewhere"])
+    host.check_output("echo Nonsense > /etc/apache2/by-hand.d/nonsense.conf")
+    run = deploy("third", uwsgi_proxy_timeout=61)
+    host.check_output("rm /etc/apache2/by-hand.d/nonsense.conf")
     assert run.code == 2, run.said
-    assert "/etc/apache2/by-hand.d/guestbook.conf" in run.said
+    assert "/etc/apache2/by-hand.d/nonsense.conf" in run.said
     assert "every file is as it was and the service was not touched" in run.said
     assert (fragment.content_string, main_pid(host, "apache2")) == before
     assert page().text == "third"
