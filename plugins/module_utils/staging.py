@@ -180,13 +180,13 @@ class Staging:
         return planned
 
     def _describe(self, path: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-        """Add one path to the diff, its content only if that is not a secret."""
+        """Add one path to the diff, its content only if that is not a secret and every account can read it."""
         secret = {item["path"] for item in self.files if item["secret"] is not None} | self.kept.keys()
 
         def text(side: dict[str, Any]) -> str:
             if side["kind"] != "file":
                 return f"{side['kind']} {side.get('target', '')}\n"
-            if path in secret:
+            if path in secret or not side["mode"] & 0o004:
                 return "(not shown)\n"
             return base64.b64decode(side["content"]).decode("utf-8", "replace")
 

@@ -204,3 +204,12 @@ def test_a_removed_service_needs_no_unit(service, deployed, systemctl):
     assert service.activate(unit=None, files=[])["changed_paths"]
     assert "restart" not in systemctl.read_text().splitlines()[-1]
     assert (tree(service.etc), records(service)) == (deployed, [])
+
+
+def test_diff_does_not_show_what_only_some_accounts_can_read(service, deployed):
+    """The removal does not know which files were secrets."""
+    (service.etc / "sites/site/a.conf").chmod(0o640)
+    shown = str(service.stage(site="site", restore=True, check_mode=True)["diff"])
+    assert "Listen 80" in shown
+    assert "(not shown)" in shown
+    assert "'a\\n'" not in shown
