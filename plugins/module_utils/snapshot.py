@@ -127,9 +127,12 @@ def restore(path: str, wanted: dict[str, Any]) -> None:
 def restore_all(wanted: dict[str, dict[str, Any]]) -> None:
     """Restore several paths: directories are made before their contents, and removed after them.
 
+    What is as wanted is not written again, so nothing fails on a full disk if nothing was changed there.
+
     :param wanted: What :func:`snapshot` returned, by path.
     :raises OSError: if that is not possible.
     """
     gone = {path for path, entry in wanted.items() if entry["kind"] == "absent"}
     for path in sorted(wanted.keys() - gone) + sorted(gone, reverse=True):
-        restore(path, wanted[path])
+        if snapshot(path) != wanted[path]:
+            restore(path, wanted[path])

@@ -253,9 +253,9 @@ class Staging:
 
         :param planned: What :meth:`_planned` returned.
         """
-        # Before the first file, so that an interruption can be rolled back.
-        self.journal.record(self.site, {path: before for path, before, _after in planned})
         try:
+            # Before the first file, so that an interruption can be rolled back.
+            self.journal.record(self.site, {path: before for path, before, _after in planned})
             restore_all({path: after for path, _before, after in planned})
             problem = self._problem()
         except OSError as error:

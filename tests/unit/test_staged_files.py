@@ -3,12 +3,14 @@
 """Files of a service are written together or not at all."""
 
 import base64
+import errno
 import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from ansible_collections.campus.flask_sso.plugins.module_utils import journal, snapshot
 from ansible_collections.campus.flask_sso.plugins.modules import staged_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,3 +247,22 @@ def test_path_that_depends_on_the_working_directory_is_refused(service, monkeypa
     monkeypatch.chdir(service.etc)
     assert "Write an absolute path." in service.stage(**options)["msg"]
     assert (service.etc / "a").exists()
+
+
+@pytest.mark.parametrize("writer", [snapshot, journal], ids=["of the service", "of the journals"])
+def test_full_disk_leaves_every_file_as_it_was(service, monkeypatch, writer):
+    """Nothing can be written there any more, not even the former content of a file."""
+
+    def refuse(path, *_args):
+        raise OSError(errno.ENOSPC, "No space left on device", path)
+
+    (service.etc / "a.conf").write_text("a\n")
+    (service.etc / "b.conf").write_text("b\n")
+    before = tree(service.etc)
+    monkeypatch.setattr(writer, "replace_file", refuse)
+    result = service.stage({"path": "a.conf", "content": "new\n"}, {"path": "b.conf", "state": "absent"})
+    assert result["failed"]
+    assert "every file is as it was" in result["msg"]
+    assert "No space left on device" in result["msg"]
+    assert tree(service.etc) == before
+    assert not service.journal.exists()
