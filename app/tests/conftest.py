@@ -7,10 +7,15 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from onelogin.saml2.constants import OneLogin_Saml2_Constants
 from saml_idp import IdentityProvider, KeyPair
 
 from flask_sso_app import create_app
+
+# On a busy machine, slowness is no fault.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SITE = "https://flask.example.org"
 SESSION = {

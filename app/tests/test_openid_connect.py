@@ -60,6 +60,13 @@ def test_identity_of_a_session(browser):
     }
 
 
+def test_program_with_a_token_is_known_as_one(browser):
+    """It has the same identity as a user, but for its source."""
+    user, program = me(browser, MARIA), me(browser, MARIA | {"OIDC_SOURCE": "token"})
+    assert program == user | {"authentication": "bearer_token"}
+    assert me(browser, {"OIDC_SOURCE": "token"} | {"upn": "mcurie"}) == {"error": "Not logged in."}
+
+
 @pytest.mark.parametrize("missing", ["OIDC_CLAIM_iss", "OIDC_CLAIM_sub", "upn"])
 def test_session_needs_an_issuer_a_subject_and_an_identifier(browser, missing):
     environ = {name: value for name, value in MARIA.items() if name != missing}
@@ -76,7 +83,9 @@ def test_empty_remote_user_is_nobody(browser):
     assert browser.get("/api/me", environ={"REMOTE_USER": "", "AUTH_TYPE": "openid-connect"}).status_code == 401
 
 
-@pytest.mark.parametrize("name", ["OIDC_CLAIM_iss", "OIDC-CLAIM-sub", "upn", "Remote-User", "X-Gate-upn"])
+@pytest.mark.parametrize(
+    "name", ["OIDC_CLAIM_iss", "OIDC-CLAIM-sub", "OIDC_SOURCE", "upn", "Remote-User", "X-Gate-upn"]
+)
 def test_forged_header_is_ignored(browser, name):
     assert browser.get("/api/me", headers={name: "ghopper"}).status_code == 401
     assert me(browser, MARIA) == browser.get("/api/me", headers={name: "ghopper"}, environ=MARIA).json

@@ -18,6 +18,7 @@ from flask_sso_app.identity import Identity, Session
 from flask_sso_app.transport import decode_wsgi
 
 NAME = "openid_connect"
+PROGRAM = "bearer_token"
 
 
 def init_app(app: Flask) -> None:
@@ -39,17 +40,18 @@ def log_out() -> Response:
 
 
 def identify(server_variables: Mapping[str, Any]) -> Identity | None:
-    """Return the identity of a session of mod_auth_openidc.
+    """Return the identity of a session of mod_auth_openidc, or of a program with an access token.
 
     :param server_variables: httpd's variables.
-    :return: None without a session, or without exactly one value of the identifier.
+    :return: None without either, or without exactly one value of the identifier.
     """
     fields = current_app.config["ATTRIBUTES"]
-    return Identity.from_attributes(NAME, fields, read_attributes(server_variables), read_session(server_variables))
+    source = PROGRAM if server_variables.get("OIDC_SOURCE") == "token" else NAME
+    return Identity.from_attributes(source, fields, read_attributes(server_variables), read_session(server_variables))
 
 
 def read_session(server_variables: Mapping[str, Any]) -> Session | None:
-    """Return the session, or None if there is none. Every ID token has an issuer and a subject."""
+    """Return the session or the token, or None if there is none. Each has an issuer and a subject."""
 
     def claim(name: str) -> str:
         return decode_wsgi(server_variables.get(f"OIDC_CLAIM_{name}", ""))

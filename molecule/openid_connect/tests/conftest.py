@@ -1,17 +1,21 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A visitor who has logged in, and a provider that is down."""
+"""A visitor who has logged in, and a provider that is down, has another key, or says what it should not."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import bench_client
 import httpx
 import pytest
 import testinfra
-
-ISSUER = f"https://{bench_client.IDP_HOST}/auth/realms/cern"
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from testinfra.host import Host
+from tokens import ISSUER
 
 
 @pytest.fixture
@@ -23,33 +27,65 @@ def user(visitor: httpx.Client) -> httpx.Client:
 
 
 @pytest.fixture(scope="session")
-def provider_down() -> Callable[[], AbstractContextManager[None]]:
+def provider() -> Host:
+    """Return the host of the provider."""
+    return testinfra.get_host(f"docker://{bench_client.containers()[bench_client.IDP_HOST].name}")
+
+
+@pytest.fixture(scope="session")
+def provider_directory(provider: Host) -> str:
+    """Return the directory with the provider's settings and its key."""
+    return provider.check_output("systemctl show --property=WorkingDirectory --value openid-provider")
+
+
+@pytest.fixture(scope="session")
+def provider_key(provider: Host, provider_directory: str) -> RSAPrivateKey:
+    """Return the key that the provider signs with."""
+    return load_pem_private_key(provider.file(f"{provider_directory}/signing-key.pem").content, None)
+
+
+@pytest.fixture(scope="session")
+def provider_down(provider: Host) -> Callable[[], AbstractContextManager[None]]:
     """Return a context in which the provider does not run."""
-    host = testinfra.get_host(f"docker://{bench_client.containers()[bench_client.IDP_HOST].name}")
 
     @contextmanager
     def down() -> Iterator[None]:
-        host.check_output("systemctl stop openid-provider")
+        provider.check_output("systemctl stop openid-provider")
         try:
             yield
         finally:
-            host.check_output("systemctl start openid-provider")
+            provider.check_output("systemctl start openid-provider")
             wait_for_provider()
 
     return down
 
 
 @pytest.fixture
-def weak_signatures() -> Iterator[None]:
-    """Have the provider sign with the client secret, which it shares with everybody who knows that."""
-    host = testinfra.get_host(f"docker://{bench_client.containers()[bench_client.IDP_HOST].name}")
-    change = "sed -i '/signed_response_alg/s/{0}/{1}/' {2}/settings.json && systemctl restart openid-provider"
-    directory = host.check_output("systemctl show --property=WorkingDirectory --value openid-provider")
-    host.check_output(change.format("RS256", "HS256", directory))
-    wait_for_provider()
+def provider_says(provider: Host, provider_directory: str) -> Iterator[Callable[..., None]]:
+    """Return a function with which the provider's answers at a route have other content, until the test ends."""
+    changed = []
+
+    def say(route: str, **content: Any) -> None:
+        changed.append(f"{provider_directory}/{route}.json")
+        provider.check_output("printf %%s %s > %s", json.dumps(content), changed[-1])
+
+    yield say
+    provider.check_output(f"rm --force {' '.join(changed)}")
+
+
+@pytest.fixture
+def rolled_key(provider: Host, provider_directory: str) -> Iterator[None]:
+    """Have the provider sign with a new key, until the test ends; it publishes no other one."""
+
+    def restart_after(command: str) -> None:
+        provider.check_output(f"cd {provider_directory} && {command} && systemctl restart openid-provider")
+        wait_for_provider()
+
+    generate = "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048"
+    keep = "cp signing-key.pem old.pem"
+    restart_after(f"sed -i '/key_id/s/bench/rolled/' settings.json && {keep} && {generate} > signing-key.pem")
     yield
-    host.check_output(change.format("HS256", "RS256", directory))
-    wait_for_provider()
+    restart_after("sed -i '/key_id/s/rolled/bench/' settings.json && cat old.pem > signing-key.pem")
 
 
 def wait_for_provider() -> None:

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The OpenID Connect provider of the bench: the certified package oidc-provider under CERN's addresses, with a login page for its users.
 import { createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
@@ -22,9 +22,9 @@ function claimsOf(name) {
 }
 
 const provider = new Provider(settings.issuer, {
-  jwks: { keys: [{ ...signingKey, use: 'sig', alg: 'RS256', kid: 'bench' }] },
+  jwks: { keys: [{ ...signingKey, use: 'sig', alg: 'RS256', kid: settings.key_id }] },
   cookies: { keys: [settings.cookie_key] },
-  clients: [settings.client],
+  clients: [settings.client, settings.keyed_client, settings.program],
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'HS256'] },
   claims: { openid: ['sub', ...Object.keys(settings.claims), 'realm_access'], acr: null, auth_time: null },
   acrValues: [settings.second_factor],
@@ -43,6 +43,13 @@ const provider = new Provider(settings.issuer, {
   features: {
     devInteractions: { enabled: false },
     revocation: { enabled: true },
+    backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    // A program names the site that its token is for.
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_ctx, site) => ({ scope: '', audience: settings.sites[site], accessTokenFormat: 'jwt' }),
+    },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => {
@@ -50,6 +57,9 @@ const provider = new Provider(settings.issuer, {
       },
     },
   },
+  extraTokenClaims: (_ctx, token) => (token.kind === 'ClientCredentials' ? settings.program_claims : {}),
+  // Without the provider's dispatcher, which refuses private addresses, such as that of the site.
+  fetch: (url, { dispatcher: _refusing, ...options }) => fetch(url, options),
   findAccount: (_ctx, name) => name in settings.users && { accountId: name, claims: () => claimsOf(name) },
   // Nobody is asked for consent, as at CERN.
   loadExistingGrant: async (ctx) => {
@@ -61,7 +71,15 @@ const provider = new Provider(settings.issuer, {
   },
 });
 provider.proxy = true;
-provider.on('server_error', (_ctx, error) => console.error(error));
+// What a test has written into ROUTE.json is in the answer of that route, so that the site gets forged tokens of the real provider.
+provider.use(async (ctx, next) => {
+  await next();
+  const forgery = `${ctx.oidc?.route}.json`;
+  if (existsSync(forgery)) ctx.body = { ...ctx.body, ...JSON.parse(readFileSync(forgery, 'utf8')) };
+});
+for (const event of ['server_error', 'backchannel.error']) {
+  provider.on(event, (_ctx, error) => console.error(error));
+}
 
 function page(content) {
   return `<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Single sign-on</title>${content}`;
