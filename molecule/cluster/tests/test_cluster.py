@@ -1,0 +1,420 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a cluster that is visited all the time. The tests do this in order, and print their figures."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bench_client
+import docker
+import httpx
+import pytest
+import visits
+from bench_fixtures import run_playbook
+from docker.models.containers import Container
+from load import Figures, Page, load
+
+#: The nodes, as the inventory and HAProxy name them, and their host names.
+NODES = {f"flask-sso-web{number}{bench_client.LANE}": f"node{number or 1}.example.org" for number in ("", 2, 3)}
+FIRST, SECOND, THIRD = NODES
+USERS = ("ghopper", "cpayne", "mcurie")
+#: Requests a second that are sent, and that have to arrive. Two processors run visitors, balancer, nodes and identity
+#: provider, and in `make test` another scenario.
+RATE, LEAST = (240, 200) if visits.LONG else (80, 40)
+#: It says which node a visitor has.
+COOKIE = "__Host-flask_app-node"
+FILES = bench_client.ARTIFACTS / "cluster"
+FORGED = "203.0.113.7"
+#: Sends HAProxy a command, and prints what it says.
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as admin:
+    admin.connect("/run/flask_sso-load_balancer/admin.sock")
+    admin.sendall(f"{sys.argv[1]}\\n".encode())
+    print(b"".join(iter(lambda: admin.recv(65536), b"")).decode())
+"""
+#: Requests a page as the visitor with these cookies, and prints the status.
+STEAL = """
+import sys, urllib.error, urllib.request
+try:
+    request = urllib.request.Request("https://flask.example.org/api/me", headers={"Cookie": sys.argv[1]})
+    print(urllib.request.urlopen(request, timeout=30).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def container(name: str) -> Container:
+    """Return a container by its name, also one that has no network."""
+    return docker.from_env().containers.get(name)
+
+
+def ask(command: str) -> str:
+    """Return what HAProxy says to a command."""
+    said = container(f"flask-sso-balancer{bench_client.LANE}").exec_run(["python3", "-c", ASK, command])
+    assert said.exit_code == 0, said.output
+    return said.output.decode()
+
+
+def balancer() -> dict[str, dict[str, str]]:
+    """Return HAProxy's statistics of each node, and of all under the name BACKEND."""
+    rows = csv.DictReader(ask("show stat").lstrip("# ").splitlines())
+    return {row["svname"]: row for row in rows if row["pxname"] == "nodes"}
+
+
+def states() -> dict[str, str]:
+    """Return the state in which HAProxy sees each node."""
+    return {name: row["status"] for name, row in balancer().items() if name in NODES}
+
+
+def wait_for(node: str, state: str, seconds: float = 60) -> float:
+    """Wait until HAProxy sees a node in a state; return how many seconds that took."""
+    began = time.monotonic()
+    while not states()[node].startswith(state):
+        assert time.monotonic() < began + seconds, states()
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
+def readdress(node: str) -> None:
+    """Tell HAProxy the address of a node, as Docker gives it another one, which a host keeps."""
+    ask(f"set server nodes/{node} addr {bench_client.endpoint(container(node))['IPAddress']}")
+    bench_client.addresses.cache_clear()
+
+
+def choose(session: httpx.Client, node: str) -> None:
+    """Send the next requests of a visitor to a node."""
+    session.cookies.set(COOKIE, node, bench_client.HOST, "/")
+
+
+@contextmanager
+def visitor_of(node: str) -> Iterator[httpx.Client]:
+    """Return a new visitor of a node."""
+    with bench_client.client() as session:
+        choose(session, node)
+        yield session
+
+
+def me(session: httpx.Client) -> int:
+    """Return the status of a page that needs a session."""
+    return session.get("/api/me").status_code
+
+
+@dataclass
+class Visits:
+    """The requests and logins during a change, and what HAProxy counted meanwhile for all nodes and for each."""
+
+    figures: Figures = field(default_factory=Figures)
+    logins: list[visits.Login] = field(default_factory=list)
+    counted: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def failed_logins(self) -> list[visits.Login]:
+        """The logins that did not succeed."""
+        return [login for login in self.logins if not login.succeeded]
+
+    def __str__(self) -> str:
+        """Return them in a line."""
+        together = self.counted["BACKEND"]
+        return (
+            f"{self.figures}; {len(self.logins)} logins, {len(self.failed_logins)} of them failed; the balancer asked "
+            f"a node {together['wretr']} times again, and another node {together['wredis']} times"
+        )
+
+    def require_none_lost(self, in_flight: int = 0) -> None:
+        """Fail if a request, a session or a login was lost, or if there were too few.
+
+        Of the requests that were in flight to a node when it was lost, those are gone that no other node can be asked.
+        """
+        assert sum(self.figures.failed.values()) <= in_flight, self.figures.failed
+        assert self.figures.lost == []
+        assert len(self.failed_logins) <= min(1, in_flight), self.failed_logins
+        assert self.figures.rate >= LEAST
+        assert set(self.figures.protocols) == {"HTTP/1.1", "HTTP/2"}
+        assert self.logins
+
+
+@contextmanager
+def visited() -> Iterator[Visits]:
+    """Have the cluster visited meanwhile, by a user who is logged in at each node, and by others who log in."""
+    pages = [Page("/healthz"), Page("/"), Page("/static/style.css")]
+    for node, user in zip(NODES, USERS, strict=True):
+        with visitor_of(node) as session:
+            pages.append(visits.member(session, user))
+    change, before = Visits(), balancer()
+    address = bench_client.addresses()[bench_client.HOST]
+    with ExitStack() as stack:
+        change.figures = stack.enter_context(load(bench_client.SITE, pages, address, str(bench_client.CA), RATE))
+        change.logins = stack.enter_context(visits.logins(pause=0.5))
+        time.sleep(2)
+        yield change
+        time.sleep(2)
+    for name, row in balancer().items():
+        # HAProxy counts anew when it was reloaded.
+        counts = {key: int(row[key] or 0) for key in ("wretr", "wredis", "stot", "eresp")}
+        earlier = {key: int(before.get(name, row)[key] or 0) for key in counts}
+        change.counted[name] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
+
+
+@pytest.fixture(scope="module")
+def gateway() -> str:
+    """Return the address from which the visitors of these tests come."""
+    network = docker.from_env().networks.get(bench_client.NETWORK)
+    return network.attrs["IPAM"]["Config"][0]["Gateway"]
+
+
+def test_every_node_serves_with_the_same_keys() -> None:
+    assert states() == dict.fromkeys(NODES, "UP")
+    found = []
+    for node in NODES:
+        with visitor_of(node) as session:
+            found.append(bench_client.sp_certificates(session, "signing"))
+            assert session.cookies[COOKIE] == node
+    assert len(found[0]) == 2
+    assert found[1:] == found[:1] * 2
+
+
+def test_address_of_a_visitor_cannot_be_forged(gateway: str) -> None:
+    """The nodes know it from the balancer alone."""
+    with visitor_of(FIRST) as session:
+        session.get("/no-page", headers={"X-Forwarded-For": FORGED, "Forwarded": f"for={FORGED}"})
+    log = container(FIRST).exec_run(["sh", "-c", "grep -h /no-page /var/log/apache2/*.log"])
+    assert gateway in log.output.decode()
+    assert FORGED not in log.output.decode()
+
+    header = f"PROXY TCP4 {FORGED} {FORGED} 1 443\r\n".encode()
+    addresses = bench_client.addresses()
+    for host in (bench_client.HOST, *NODES.values()):
+        context = ssl.create_default_context(cafile=bench_client.CA)
+        with socket.create_connection((addresses[host], 443), 10) as connection:
+            connection.sendall(header)
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                context.wrap_socket(connection, server_hostname=bench_client.HOST)
+
+
+def test_session_is_recovered_at_every_node_and_not_from_another_address() -> None:
+    with visitor_of(FIRST) as session:
+        stolen = visits.member(session, "ghopper").cookies
+        for node in NODES:
+            choose(session, node)
+            assert session.get("/api/me").json()["name"] == "Grace Hopper"
+    thief = container(f"flask-sso-sso{bench_client.LANE}")
+    for node in NODES:
+        cookies = stolen.replace(f"{COOKIE}={FIRST}", f"{COOKIE}={node}")
+        assert thief.exec_run(["python3", "-c", STEAL, cookies]).output.split() == [b"401"], node
+
+
+def test_login_begins_at_one_node_and_ends_at_another() -> None:
+    with visitor_of(FIRST) as session:
+        form = session.get("/profile")
+        choose(session, SECOND)
+        page, _ = bench_client.answer_provider(session, form, "cpayne")
+        assert (page.status_code, page.url.path) == (200, "/profile")
+        assert session.cookies[COOKIE] == SECOND
+
+
+def test_cookies_of_a_login_are_sent_with_the_response_of_the_identity_provider() -> None:
+    """It is a POST from another site."""
+    with visitor_of(FIRST) as session:
+        steps = session.get("/profile").history
+    made = [cookie.lower() for step in steps for cookie in step.headers.get_list("set-cookie")]
+    pending = [cookie for cookie in made if cookie.startswith(("_shibstate_", "_opensaml_req_"))]
+    assert len(pending) == 2, made
+    assert all("samesite=none" in cookie for cookie in pending), pending
+
+
+def test_session_of_a_user_with_hundreds_of_groups_is_recovered() -> None:
+    with visitor_of(FIRST) as session:
+        visits.member(session, "jbell")
+        for node in NODES:
+            choose(session, node)
+            assert me(session) == 200, node
+
+
+def test_logout_ends_the_session_at_every_node(report: Callable[[str], None]) -> None:
+    with visitor_of(FIRST) as session:
+        kept = visits.member(session, "cpayne").cookies
+        choose(session, SECOND)
+        assert me(session) == 200
+        session.get("/logout")
+        for node in NODES:
+            choose(session, node)
+            assert me(session) == 401, node
+    found = {}
+    for node in NODES:
+        cookies = kept.replace(f"{COOKIE}={FIRST}", f"{COOKIE}={node}")
+        with bench_client.client() as thief:
+            found[node] = thief.get("/api/me", headers={"Cookie": cookies}).status_code
+    report(f"Copies of the cookies, after a logout at {SECOND}: {found}.")
+    assert found[SECOND] == 401
+
+
+def test_logout_at_the_identity_provider(report: Callable[[str], None]) -> None:
+    home = f"https://{bench_client.IDP_HOST}"
+    found = {}
+    for node in (FIRST, SECOND):
+        with visitor_of(FIRST) as session:
+            visits.member(session, "cpayne")
+            choose(session, node)
+            session.get(f"{home}/simplesamlphp/saml2/idp/SingleLogoutService.php", params={"ReturnTo": f"{home}/"})
+            for other in NODES:
+                choose(session, other)
+                found[node, other] = me(session)
+    report(f"Logged in at {FIRST}; the logout's request at a node, then a page of one: {found}.")
+    assert found[FIRST, FIRST] == 401
+
+
+def test_what_a_request_costs(report: Callable[[str], None]) -> None:
+    """The processor time of the balancer and of the nodes, for requests without and with a session, and for logins."""
+
+    def spent() -> tuple[float, float]:
+        return tuple(
+            sum(stats(name)["cpu_stats"]["cpu_usage"]["total_usage"] for name in names) / 1e6
+            for names in (front, NODES)
+        )
+
+    def stats(name: str) -> dict:
+        return container(name).stats(stream=False, one_shot=True)
+
+    def since(before: tuple[float, float], number: int) -> str:
+        each = [(after - earlier) / number for earlier, after in zip(before, spent(), strict=True)]
+        return f"{each[0]:.2f} ms of a processor at the balancer, {each[1]:.2f} ms at the nodes"
+
+    front = (f"flask-sso-balancer{bench_client.LANE}",)
+    address = bench_client.addresses()[bench_client.HOST]
+    with visitor_of(FIRST) as session:
+        known = visits.member(session, "ghopper")
+    for what, pages in (("A page without a session", [Page("/healthz")]), ("A page with a session", [known])):
+        before = spent()
+        with load(bench_client.SITE, pages, address, str(bench_client.CA), RATE) as figures:
+            time.sleep(6)
+        report(f"{what}: {since(before, figures.requests)}.")
+        assert figures.failed == {}
+    before = spent()
+    for _ in range(10):
+        with bench_client.client() as session:
+            visits.member(session, "mcurie")
+    memory = {name: stats(name)["memory_stats"]["usage"] // 2**20 for name in NODES}
+    report(f"A login: {since(before, 10)}. MB in use: {memory}.")
+
+
+def test_node_is_killed(report: Callable[[str], None]) -> None:
+    with visited() as change:
+        in_flight = int(balancer()[SECOND]["scur"])
+        container(SECOND).kill()
+        noticed = wait_for(SECOND, "DOWN")
+        time.sleep(3)
+    report(f"A node is killed, with {in_flight} requests in flight; noticed after {noticed:.1f} s. {change}.")
+    container(SECOND).start()
+    readdress(SECOND)
+    report(f"It serves again after {wait_for(SECOND, 'UP', 120):.1f} s.")
+    change.require_none_lost(in_flight)
+
+
+def test_network_of_a_node_is_cut(report: Callable[[str], None]) -> None:
+    network = docker.from_env().networks.get(bench_client.NETWORK)
+    with visited() as change:
+        in_flight = int(balancer()[THIRD]["scur"])
+        network.disconnect(THIRD)
+        noticed = wait_for(THIRD, "DOWN")
+        time.sleep(3)
+        network.connect(THIRD, aliases=[NODES[THIRD]])
+        readdress(THIRD)
+        back = wait_for(THIRD, "UP")
+    report(
+        f"The network of a node is cut, with {in_flight} requests in flight; noticed after {noticed:.1f} s, "
+        f"and when it is back, after {back:.1f} s. {change}."
+    )
+    change.require_none_lost(in_flight)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return the source of a release that says "released" when asked for its health."""
+    source = tmp_path / "app"
+    shutil.copytree(bench_client.PROJECT / "app", source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    pages = source / "flask_sso_app/pages.py"
+    pages.write_text(pages.read_text().replace('Response("ok"', 'Response("released"'))
+    return source
+
+
+def health() -> dict[str, str]:
+    """Return what each node says when it is asked for its health."""
+    said = {}
+    for node in NODES:
+        with visitor_of(node) as session:
+            said[node] = session.get("/healthz").text
+    return said
+
+
+def test_rolling_release_stops_at_the_first_node_that_fails(source: Path, report: Callable[[str], None]) -> None:
+    """The others serve the earlier release; the next one that works brings the node back."""
+    start = source / "flask_sso_app/wsgi.py"
+    works = start.read_text()
+    with visited() as change:
+        start.write_text(f"{works}\nraise SystemExit('this release does not start')\n")
+        began = time.monotonic()
+        code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
+        failed = time.monotonic()
+        assert code != 0
+        assert f"{SECOND} :" not in said
+        assert states() == {FIRST: "MAINT", SECOND: "UP", THIRD: "UP"}
+        start.write_text(works)
+        code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
+        ended = time.monotonic()
+    assert code == 0, said
+    report(f"A release that fails, in {failed - began:.0f} s, and one that works, in {ended - failed:.0f} s. {change}.")
+    change.require_none_lost()
+    assert states() == dict.fromkeys(NODES, "UP")
+    assert health() == dict.fromkeys(NODES, "released")
+
+
+def test_doctor_finds_the_node_that_has_another_release() -> None:
+    code, said = run_playbook("playbooks/doctor.yml", {})
+    assert code == 0, said
+    code, said = run_playbook("playbooks/rollback.yml", {}, "--limit", SECOND)
+    assert code == 0, said
+    code, said = run_playbook("playbooks/doctor.yml", {})
+    assert code != 0
+    assert re.search(rf"do not have the same release of flask_app: \w+ on {FIRST} and {THIRD}, \w+ on {SECOND}\.", said)
+
+
+def test_rolling_switch_of_keys(report: Callable[[str], None]) -> None:
+    """The keys of the service provider, and those of the cookie with a session, which all nodes know already."""
+    keys, sealer = FILES / "keys", FILES / "sealer.keys"
+    (keys / "active").rename(keys / "previous")
+    (keys / "next").rename(keys / "active")
+    began = time.monotonic()
+    with visited() as change:
+        sealer.write_text("".join(sorted(sealer.read_text().splitlines(keepends=True))))  # the last one encrypts
+        code, said = run_playbook("site.yml", {})
+    assert code == 0, said
+    report(f"Keys are switched, in {time.monotonic() - began:.0f} s. {change}.")
+    change.require_none_lost()
+    for node in NODES:
+        with visitor_of(node) as session:
+            request = session.get("/login", follow_redirects=False).next_request
+            assert bench_client.signed_with(request, bench_client.sp_certificates(session, "signing")[0])
+
+
+def test_node_is_removed_and_added(report: Callable[[str], None]) -> None:
+    with visited() as change:
+        remaining = {node: node for node in (FIRST, SECOND)}
+        code, said = run_playbook("playbooks/balancers.yml", {"load_balancer_nodes": remaining})
+        assert code == 0, said
+        assert set(states()) == set(remaining)
+        code, said = run_playbook("playbooks/balancers.yml", {})
+        assert code == 0, said
+        assert set(states()) == set(NODES)
+    report(f"A node is removed and added. {change}.")
+    change.require_none_lost()
