@@ -65,3 +65,10 @@ def test_wiki_and_what_the_distribution_set_up_are_untouched(host):
         assert (wiki.content_string, wiki.mode) == ((SCENARIO / "files" / "wiki.conf").read_text(), 0o640)
         assert "prefork" in host.check_output("apache2ctl -M")
     assert host.run("apache2ctl -t").stderr.endswith("Syntax OK\n")
+
+
+def test_other_sites_are_not_in_a_sandbox(host):
+    """They may need what it forbids."""
+    assert not host.file("/etc/systemd/system/apache2.service.d/flask_sso.conf").exists
+    process = host.check_output("systemctl show --property=MainPID --value apache2")
+    assert "NoNewPrivs:\t0" in host.file(f"/proc/{process}/status").content_string

@@ -38,6 +38,12 @@ def test_each_site_has_its_modules(host):
     assert [name for name in ("setenvif_module", "env_module", "mpm_event_module") if name not in loaded] == []
 
 
+def test_both_are_in_one_sandbox(host):
+    assert host.file("/etc/systemd/system/apache2.service.d").listdir() == ["flask_sso.conf"]
+    process = host.check_output("systemctl show --property=MainPID --value apache2")
+    assert "NoNewPrivs:\t1" in host.file(f"/proc/{process}/status").content_string
+
+
 def test_a_module_and_the_last_line_that_uses_it_go_in_one_run(host):
     """httpd's check sees the files of a run together."""
     host.check_output("touch /etc/apache2/flask_sso/ours/60-own.conf /etc/apache2/flask_sso/theirs/60-own.conf")
