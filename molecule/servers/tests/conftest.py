@@ -22,8 +22,11 @@ def stranger(server: str, **options) -> httpx.Client:
 
 
 @pytest.fixture(params=CONNECTORS)
-def server(request) -> str:
-    """Return the server that runs the application."""
+def server(request, host) -> str:
+    """Return the server that runs the application.
+
+    All tests have `host` by this: pytest runs those without it last, where the application is another release.
+    """
     return request.param
 
 

@@ -5,9 +5,11 @@
 The tests follow each other in the life of one application under each server.
 """
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 
 import pytest
 from bench_client import visitors
@@ -15,6 +17,11 @@ from conftest import stranger
 
 THREAD = "import threading\n\nthreading.Thread(target=threading.Event().wait).start()\n"
 SETTINGS = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.py", "mod_wsgi": "mod_wsgi.py"}
+LARGE = {"flask_app_request_body_bytes": 1_000_000_000}
+# A gigabyte takes ten seconds, so only `make test-long` sends it. Either is more than a process may have.
+LARGE_SIZE = 1_000_000_000 if os.environ.get("FLASK_SSO_LONG") else 200_000_000
+PEAK = 150_000  # KiB
+LONG = {"uwsgi_proxy_timeout": 6, "reverse_proxy_timeout": 6}  # for all other paths
 HANGS = {"a server": "app.run(port=5055)\n", "a lock": f"{THREAD}threading.Event().wait()\n"}
 
 
@@ -51,7 +58,7 @@ def test_site_goes_on_while_old_processes_finish_a_stream(host, server, deploy) 
         with stranger(server) as client:
             return client.get("/events").text
 
-    slow = {"flask_app_request_seconds": 120}
+    slow = LARGE | LONG | {"flask_app_long_requests": {f"/{server}/{path}": 120 for path in ("events", "long", "size")}}
     assert deploy("second", **slow).code == 0
     with ThreadPoolExecutor(2) as pool:
 
@@ -67,6 +74,30 @@ def test_site_goes_on_while_old_processes_finish_a_stream(host, server, deploy) 
     assert set(events) == {"data:", "second", "end"}
     assert events[-1] == "end"
     assert max(waits) < 8
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"], indirect=True)
+def test_request_has_the_time_of_its_path(server) -> None:
+    """Both at once: the release before this has the limits."""
+
+    def status(path: str) -> int:
+        with stranger(server) as client:
+            return client.get(path).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        long, short = pool.map(status, ["/long/7.0", "/pause/7.0"])
+    assert long == 200
+    assert short in (500, 502, 504)
+
+
+def test_large_body_arrives_and_needs_no_memory(host, site) -> None:
+    """It is on the disk, not in a process of httpd or of the application."""
+    body, length = repeat(bytes(1_000_000), LARGE_SIZE // 1_000_000), {"Content-Length": str(LARGE_SIZE)}
+    assert site.post("/size", content=body, headers=length).text == str(LARGE_SIZE)
+    peaks = host.check_output(
+        "grep --no-filename --no-messages VmHWM /proc/[0-9]*/status | tr --complement --delete '0-9\\n'"
+    )
+    assert 1_000 < max(map(int, peaks.split())) < PEAK
 
 
 def test_release_that_answers_with_server_errors_is_rolled_back(host, server, deploy, site) -> None:

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sandbox forbids is an error in the application, which keeps running; exceptions can be allowed."""
+"""What the sandbox forbids is an error in the application, which keeps running; exceptions can be allowed.
+
+Under mod_wsgi, the sandbox is httpd's.
+"""
 
 import pytest
 
@@ -39,3 +42,17 @@ def test_what_an_application_needs_can_be_allowed(deploy, site) -> None:
     assert run.code == 0, run.said
     found = {name: site.get(f"/need/{name}").text.split()[1] for name in FORBIDDEN}
     assert found == dict.fromkeys(FORBIDDEN, "done") | {"mount": "PermissionError"}
+
+
+@pytest.mark.parametrize("server", ["mod_wsgi"], indirect=True)
+def test_processes_of_mod_wsgi_are_in_the_sandbox_of_httpd(host, server, site) -> None:
+    """They have none of the rights that httpd has to become the application's account; what applications need works."""
+    process = site.get("/need/chown").text.split()[0]
+    status = host.check_output(f"grep --extended-regexp '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/{process}/status")
+    found = dict(line.split(":", 1) for line in status.splitlines())
+    account = host.check_output("id --user on_mod_wsgi")
+    assert found["Uid"].split() == [account] * 4
+    assert int(found["CapEff"], 16) == 0
+    assert (int(found["NoNewPrivs"]), int(found["Seccomp"])) == (1, 2)
+    answers = {name: site.get(f"/need/{name}").text.split()[1] for name in ("chown", "jit", "proc", "mount")}
+    assert answers == {"chown": "done", "jit": "done", "proc": "done", "mount": "PermissionError"}

@@ -8,9 +8,11 @@ The tests follow each other in the life of one application under each server, af
 import pytest
 
 NOTE = 'echo "$0 $(python -c "import app; print(app.RELEASE)") $(id --user --name)" >> "$STATE_DIRECTORY/steps"'
+IN_MAINTENANCE = 'test -d "/run/$(id --user --name)-steps"'
 ACCEPTED = {
-    "flask_app_before_switch": [{"command": ["sh", "-c", NOTE, "before"]}],
-    "flask_app_after_switch": [{"command": ["sh", "-c", NOTE, "after"], "seconds": 60}],
+    "flask_app_maintenance": True,
+    "flask_app_before_switch": [{"command": ["sh", "-c", f"{IN_MAINTENANCE} && {NOTE}", "before"]}],
+    "flask_app_after_switch": [{"command": ["sh", "-c", f"! {IN_MAINTENANCE} && {NOTE}", "after"], "seconds": 60}],
     "flask_app_workers": [{"name": "mail", "command": ["sh", "-c", f"{NOTE}; exec sleep infinity", "worker"]}],
     "flask_app_timers": [{"name": "nightly", "command": ["sh", "-c", NOTE, "timer"], "calendar": "Mon..Fri 03:30"}],
 }

@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 from flask import Flask, Response, request
+from flask_sock import Sock
 
 RELEASE = "first"
 
 app = Flask(__name__)
+sockets = Sock(app)
 
 
 @app.get("/")
@@ -31,6 +33,12 @@ def digest():
         size += len(part)
         found.update(part)
     return f"{size} {found.hexdigest()}"
+
+
+@app.post("/size")
+def size():
+    """Answer with the size of what was sent."""
+    return str(sum(map(len, iter(lambda: request.stream.read(1_000_000), b""))))
 
 
 @app.post("/unread/<int:size>")
@@ -54,6 +62,22 @@ def events():
                 return
 
     return Response(stream(), mimetype="text/event-stream")
+
+
+@app.get("/pause/<float:seconds>")
+@app.get("/long/<float:seconds>")
+def pause(seconds):
+    """Answer after a while, and send nothing before."""
+    time.sleep(seconds)
+    return "done"
+
+
+@sockets.route("/echo")
+def echo(socket):
+    """Send what httpd says about the visitor, and then what the visitor sends."""
+    socket.send(request.headers["X-Gate-REMOTE-ADDR"])
+    while True:
+        socket.send(socket.receive())
 
 
 def change_owner():
