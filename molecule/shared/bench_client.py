@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
+from testinfra.host import Host
 
 # Two scenarios can run at the same time, each in a lane with containers, a network and artifacts of its own.
 LANE = os.environ.get("FLASK_SSO_LANE", "")
@@ -82,6 +83,17 @@ def addresses() -> dict[str, str]:
     They are found once, as that takes longer than a request: who restarts or replaces a container clears this cache.
     """
     return {name: endpoint(container)["IPAddress"] for name, container in containers().items()}
+
+
+def boot(host: Host, name: str = HOST) -> str:
+    """Restart the container of a host; return the state of its systemd when every unit has started, or has failed."""
+    containers()[name].restart()
+    addresses.cache_clear()
+    deadline = time.monotonic() + 60
+    while (state := host.run("systemctl is-system-running --wait").stdout.strip()) not in ("running", "degraded"):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
+    return state
 
 
 def endpoint(container: Container) -> dict:
@@ -155,6 +167,17 @@ def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Itera
                 visitor.result()
 
 
+def complaints(host: Host) -> str:
+    """Return what the doctor says about a host whose site should have no fault; nothing if it has none.
+
+    What earlier tests have provoked is in the logs, so it reads only what is in them from now on.
+    """
+    examined = host.run("flask-sso-doctor --since 1s")
+    if examined.rc == 0:
+        return ""
+    return f"{examined.stdout}{examined.stderr}" or f"exit status {examined.rc}"
+
+
 def submit_form(session: httpx.Client, page: httpx.Response, **fields: str) -> httpx.Response:
     """Submit the first form of an HTML page, with `fields` filled in, as its button would."""
     form = lxml.html.fromstring(page.content).forms[0]
@@ -196,6 +219,19 @@ def saml_login(
     """
     response = session.get(url)
     return answer_provider(session, response, user, secret)
+
+
+def cookies_of(session: httpx.Client) -> str:
+    """Return the header with the cookies that a session has of the site."""
+    own = [cookie for cookie in session.cookies.jar if cookie.domain == HOST]
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in own)
+
+
+def login_cookies(user: str) -> str:
+    """Log a user in; return the header with the cookies of the session."""
+    with client() as session:
+        saml_login(session, "/login", user)
+        return cookies_of(session)
 
 
 def answer_provider(

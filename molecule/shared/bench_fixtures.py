@@ -13,12 +13,13 @@ from pathlib import Path
 import bench_client
 import httpx
 import packet_recorder
+import platforms
 import pytest
 import testinfra
 from testinfra.host import Host
 
 # Imported tests show the compared values, too.
-pytest.register_assert_rewrite("client_certificate_tests")
+pytest.register_assert_rewrite("client_certificate_tests", "login_tests")
 # Tests compare the output of playbooks; Molecule enables colours.
 os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 
@@ -27,6 +28,12 @@ os.environ.update(ANSIBLE_FORCE_COLOR="false", ANSIBLE_NOCOLOR="true")
 def web() -> Host:
     """Return the host that serves the site."""
     return testinfra.get_host(f"docker://{bench_client.containers()[bench_client.HOST].name}")
+
+
+@pytest.fixture(scope="session")
+def names(web: Host) -> platforms.Platform:
+    """Return what the host's distribution calls things."""
+    return platforms.of(web)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +56,17 @@ def visitor() -> Iterator[httpx.Client]:
     """Return a client that has never been to the site."""
     with bench_client.client() as session:
         yield session
+
+
+@pytest.fixture
+def report(capsys: pytest.CaptureFixture) -> Callable[[str], None]:
+    """Print a line, also where the test passes."""
+
+    def print_line(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}")
+
+    return print_line
 
 
 @pytest.fixture

@@ -16,6 +16,13 @@ VARIABLE = re.compile(rf"({'|'.join(path.name for path in ROOT.glob('roles/*'))}
 BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
+class Loader(yaml.SafeLoader):
+    """Read YAML, and values that ansible-vault has encrypted as the text that they are there."""
+
+
+Loader.add_constructor("!vault", Loader.construct_yaml_str)
+
+
 def examples(page: Path) -> dict[str, Any]:
     """Read the YAML that a page shows.
 
@@ -23,7 +30,7 @@ def examples(page: Path) -> dict[str, Any]:
     :returns: What each example holds, by its text.
     """
     texts = [dedent(text) for _, text in BLOCK.findall(page.read_text("utf-8"))]
-    return {text: yaml.safe_load(text) for text in texts}
+    return {text: Loader(text).get_single_data() for text in texts}
 
 
 def playbooks(page: Path) -> list[str]:
@@ -36,6 +43,19 @@ def playbooks(page: Path) -> list[str]:
         text
         for text, content in examples(page).items()
         if isinstance(content, list) and all("hosts" in play for play in content)
+    ]
+
+
+def inventories(page: Path) -> list[str]:
+    """Find the inventories among the examples of a page.
+
+    :param page: A page in Markdown.
+    :returns: Their texts.
+    """
+    return [
+        text
+        for text, content in examples(page).items()
+        if isinstance(content, dict) and any(isinstance(group, dict) and "hosts" in group for group in content.values())
     ]
 
 

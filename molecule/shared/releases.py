@@ -32,15 +32,23 @@ class Run:
 
 
 def run_playbook(
-    playbook: Path, variables: dict, stop_at: str | None = None, watch: Callable[[str], object] = str
+    playbook: Path,
+    variables: dict,
+    stop_at: str | None = None,
+    watch: Callable[[str], object] = str,
+    **environment: str,
 ) -> Run:
-    """Run a playbook with `variables`, or kill it when it begins the task `stop_at`; `watch` gets its lines."""
+    """Run a playbook with `variables`, or kill it when it begins the task `stop_at`; `watch` gets its lines.
+
+    `environment` is added to the environment of ansible-playbook.
+    """
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
     command = ["ansible-playbook", "-i", inventory, playbook.name, "-e", json.dumps(variables)]
     said = []
     with subprocess.Popen(
         command,
         cwd=playbook.parent,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -27,6 +27,7 @@ CONSUMER = "/Shibboleth.sso/SAML2/POST"
 LOG = "/var/log/apache2/error.log"
 ONELOGIN = f"https://{bench_client.ONELOGIN_HOST}"
 deploy = partial(run_playbook, "molecule/app_saml/converge.yml")
+CHOICE = {"flask_sso_authentication": "saml", "flask_sso_app_server": "mod_wsgi"}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,11 @@ def test_httpd_runs_the_application_under_its_own_account(web: Host) -> None:
     for package in ("shibboleth-sp-utils", "libapache2-mod-shib"):
         assert not web.package(package).is_installed
     assert "flask_app" not in web.check_output("systemctl list-units --plain --no-legend 'flask_app*'")
+
+
+def test_doctor_finds_no_fault(web: Host) -> None:
+    """There is no shibd that it could miss."""
+    assert bench_client.complaints(web) == ""
 
 
 def test_secrets_are_for_the_application_alone(web: Host) -> None:
@@ -280,7 +286,7 @@ def release(tmp_path: Path) -> Callable[..., dict]:
         text = changed.read_text()
         assert old in text
         changed.write_text(text.replace(old, new))
-        return {"flask_app_source": str(tmp_path / "app")}
+        return CHOICE | {"flask_app_source": str(tmp_path / "app")}
 
     return copy
 
@@ -290,7 +296,7 @@ def test_libraries_that_disagree_never_become_current(web: Host, visitor: httpx.
     current = web.file("/srv/flask_app/current").linked_to
     bench_client.saml_login(visitor, "/login", "ghopper")
     pinned = re.search("lxml==.*", (bench_client.PROJECT / "app/requirements-saml.txt").read_text())[0]
-    code, said = deploy(release("requirements-saml.txt", pinned, "lxml==5.4.0"))
+    code, said = run_playbook("playbooks/release.yml", release("requirements-saml.txt", pinned, "lxml==5.4.0"))
     assert code == 2
     assert "lxml 5.4.0" in said
     assert "lxml runs with libxml2 2 13" in said
@@ -305,7 +311,7 @@ def test_new_release_is_served_without_a_failed_request_and_sessions_go_on(visit
     bench_client.saml_login(visitor, "/login", "ghopper")
     variables = release("flask_sso_app/templates/base.html", "Reference application of", "Second release of")
     with bench_client.visitors("/healthz", "/", "/static/style.css") as answers:
-        code, said = deploy(variables)
+        code, said = run_playbook("playbooks/release.yml", variables)
     assert code == 0, said
     assert len(answers) > 100
     assert {answer.partition(" ")[0] for answer in answers} == {"200"}

@@ -210,7 +210,7 @@ def pebble_root() -> str:
 
 def test_acme_certificate_is_there_a_moment_after_the_run(web):
     """Without a reload by hand, and without needless waiting of the run."""
-    with undisturbed(refused=10):  # mod_md works from a start of httpd on, a reload is not enough
+    with undisturbed(refused=20):  # mod_md works from a start of httpd on, a reload is not enough
         code, said = deploy(ACME)
     assert code == 0, said
     wait_for(lambda: vouched_for(pebble_root()))
@@ -228,6 +228,26 @@ def test_renewed_certificate_takes_effect_by_itself(web):
         web.check_output("systemctl reload apache2")  # httpd looks at once instead of twice a day
         wait_for(lambda: served().serial_number != first.serial_number)
     assert vouched_for(pebble_root())
+
+
+def test_sandbox_can_be_switched_off_and_on(web):
+    """ACME works in it, as in the tests above. Each change restarts httpd, and another run does not."""
+
+    def process() -> tuple[str, bool]:
+        """Return httpd's first process, and whether it is in the sandbox."""
+        found = web.check_output("systemctl show --property=MainPID --value apache2")
+        return found, "NoNewPrivs:\t1" in web.file(f"/proc/{found}/status").content_string
+
+    seen = [process()]
+    for sandbox in (False, True, True):
+        with undisturbed(refused=20):
+            code, said = deploy(ACME | {"apache_ssl_sandbox": sandbox})
+        assert code == 0, said
+        seen.append(process())
+        assert web.file("/etc/systemd/system/apache2.service.d/flask_sso.conf").exists == sandbox
+    assert [sandboxed for _, sandboxed in seen] == [True, False, True, True]
+    assert len({found for found, _ in seen}) == 3
+    assert seen[-1] == seen[-2]
 
 
 def vouched_for(authority: str) -> bool:

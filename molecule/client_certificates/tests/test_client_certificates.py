@@ -36,6 +36,12 @@ PEOPLE = ("ghopper", "cpayne")
 RESPONDER = "/run/responder"
 
 
+def test_doctor_finds_no_fault(web: Host) -> None:
+    """It has no certificate, and reads the revocation list."""
+    assert bench_client.complaints(web) == ""
+    assert "is valid for another" in web.check_output("flask-sso-doctor --format json --only FS306")
+
+
 def test_no_certificate_no_page(logs: Logs) -> None:
     """The TLS handshake already fails, with the alert for which a browser reports what is missing."""
     with logs("peer did not return a certificate"):
@@ -123,11 +129,14 @@ def test_responder_is_asked_in_every_handshake(
     assert visit(person("cpayne")).text == "Hello Cecilia Payne!"
 
 
-def test_responder_that_httpd_cannot_ask_is_refused_by_a_run() -> None:
-    """The message says what an address begins with, and why. tests/unit has more of such addresses."""
-    said = refusal({"client_certificates_ocsp": "https://ocsp.example.org/"})
+def test_responder_and_rules_that_httpd_cannot_keep_are_refused_by_a_run() -> None:
+    """The message says what an address begins with, and why (tests/unit has more); certificates have no roles."""
+    unkept = [{"path": "/admin", "attributes": {"CernRoles": ["admin"]}}, {"path": "/api", "programs": True}]
+    rules = [{"path": "/login"}, *unkept]
+    said = refusal({"client_certificates_ocsp": "https://ocsp.example.org/", "flask_sso_protected": rules})
     assert "client_certificates_ocsp is" in said
     assert "It has to begin with" in said
+    assert "flask_sso_protected has rules for /admin, /api, which client certificates cannot keep" in said
 
 
 GRACE, CECILIA = {"subject": "CN=Grace Hopper"}, {"subject": "CN=Cecilia Payne"}

@@ -15,13 +15,14 @@ from client_certificates import AUTHORITY, TWINS, Gate, forge, person, serial, v
 from testinfra.host import Host
 
 HELLO = "/flask/hello"
-# A header of the proxy, in the spellings of different servers.
+# Headers of the proxy, in the spellings of different servers.
 SPELLINGS = [
     "X-Gate-SSL-CLIENT-S-DN-CN",
     "X_Gate_SSL_CLIENT_S_DN_CN",
     "x-gate_ssl-client_s-dn-cn",
     "X.Gate.SSL.CLIENT.S.DN.CN",
     "X-GATE-anything",
+    "X_Request_ID",
 ]
 # The header of a certificate's second name.
 SECOND_NAME = "X-Gate-SSL-CLIENT-S-DN-CN-1"
@@ -64,11 +65,13 @@ def test_headers_of_other_names_change_nothing() -> None:
         [("Connection", f"close;{SECOND_NAME}")],
         [("Connection", f"keep-alive {SECOND_NAME}")],
         [("Connection", "close"), ("Connection", SECOND_NAME)],
+        [("Connection", "X-Request-ID")],
+        [("Connection", "close, x_forwarded-proto")],
     ],
-    ids=["alone", "comma", "semicolon", "blank", "second header"],
+    ids=["alone", "comma", "semicolon", "blank", "second header", "the request's id", "the scheme"],
 )
 def test_no_visitor_has_a_header_of_the_proxy_dropped(logs: Logs, tmp_path: Path, connection: list) -> None:
-    """mod_proxy drops what Connection names; a certificate of two people would become the first one's."""
+    """mod_proxy drops what Connection names: a certificate of two people would become the first one's, https http."""
     name = connection[-1][1].split()[-1].split(";")[-1]
     with logs(f"A visitor asked to drop the header {name}, which only httpd may set"):
         answer = visit(forge(tmp_path, "Grace Hopper", "Cecilia Payne"), HELLO, headers=connection)

@@ -51,6 +51,7 @@ def test_every_answer_carries_the_security_headers(visitor: httpx.Client, path: 
     assert int(headers["Strict-Transport-Security"].removeprefix("max-age=")) >= 63072000
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
+    assert "private" in headers["Cache-Control"] or "no-store" in headers["Cache-Control"]
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
     assert headers["Server"] == "Apache"
 

@@ -6,7 +6,8 @@ import bench_client
 import httpx
 import lxml.etree
 import lxml.html
-import pytest
+from login_tests import *  # noqa: F403 (tests that pytest finds here, too)
+from login_tests import asks_for_password
 
 ENTITY_ID = f"{bench_client.SITE}/Shibboleth.sso"
 CONSUMER = f"{ENTITY_ID}/SAML2/POST"
@@ -15,13 +16,6 @@ NAMESPACES = {
     "md": "urn:oasis:names:tc:SAML:2.0:metadata",
     "saml": "urn:oasis:names:tc:SAML:2.0:assertion",
 }
-RADIO_TELESCOPES = [f"radio-telescope-{number}" for number in range(1, 601)]
-
-
-def asks_for_password(page: httpx.Response) -> bool:
-    """Return whether a page is the identity provider's login page."""
-    at_provider = page.url.host == bench_client.IDP_HOST
-    return at_provider and bool(lxml.html.fromstring(page.content).xpath("//input[@type='password']"))
 
 
 def test_request_to_the_identity_provider_is_ours_and_signed(visitor: httpx.Client) -> None:
@@ -41,35 +35,6 @@ def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> N
     assert [str(step.url) for step in journey if step.request.method == "POST"][-1] == CONSUMER
     assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/profile?from=bookmark")
     assert "Grace Hopper" in page.text
-
-
-@pytest.mark.parametrize(
-    ("user", "name", "email", "groups"),
-    [
-        ("ghopper", "Grace Hopper", "grace.hopper@example.org", ["flask-sso-admins", "compiler-builders", "fleet"]),
-        ("enoether", "Emmy Noether", "", []),
-        ("mcurie", "Maria Skłodowska-Curie", "maria.sklodowska-curie@example.org", ["institut-du-radium"]),
-        ("jbell", "Jocelyn Bell Burnell", "jocelyn.bell@example.org", RADIO_TELESCOPES),
-    ],
-    ids=["everything", "missing-attributes", "accented-name", "600-groups"],
-)
-def test_application_shows_the_attributes_of_the_identity_provider(
-    visitor: httpx.Client, user: str, name: str, email: str, groups: list[str]
-) -> None:
-    """Every value in the assertion arrives unchanged, and a missing one is no error."""
-    page, _ = bench_client.saml_login(visitor, "/login", user)
-    text = lxml.html.fromstring(page.content).text_content()
-    assert (page.status_code, str(page.url)) == (200, f"{bench_client.SITE}/")
-    assert all(value in text for value in (name, email, *groups))
-    me = visitor.get("/api/me").json()
-    assert (me["identifier"], me["name"], me["email"], me["groups"]) == (user, name, email, groups)
-
-
-def test_wrong_password_is_refused(visitor: httpx.Client) -> None:
-    """Neither the identity provider nor the site starts a session."""
-    with pytest.raises(bench_client.LoginError):
-        bench_client.saml_login(visitor, "/login", "ghopper", "not the password")
-    assert visitor.get("/api/me").status_code == 401
 
 
 def test_session_cookies_are_for_this_site_over_tls_only(visitor: httpx.Client) -> None:

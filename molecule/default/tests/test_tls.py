@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TLS, as seen on the wire: the right certificate, today's versions and suites, and no others."""
 
+import re
 import socket
 import ssl
 import time
 
 import bench_client
 import pytest
+from platforms import Platform
+from testinfra.host import Host
 
 SUITES = {
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -60,6 +63,13 @@ def test_good_suites_are_accepted(suite: str) -> None:
     """Each suite of Mozilla's intermediate guideline that fits the key works."""
     with handshake(TLS.TLSv1_2, TLS.TLSv1_2, suite) as connection:
         assert connection.cipher()[0] == suite
+
+
+def test_strongest_key_exchange_comes_first(web: Host, names: Platform) -> None:
+    """The host's own OpenSSL knows what httpd knows, and offers it all."""
+    command = f"openssl s_client -connect 127.0.0.1:443 -servername {bench_client.HOST} </dev/null"
+    said = web.run(command).stdout
+    assert re.findall(r"(?:TLS1[.]3 group: |Temp Key: )(\w+)", said) == [names.key_exchange], said
 
 
 def test_all_other_suites_are_refused_by_the_server() -> None:

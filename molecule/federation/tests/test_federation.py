@@ -60,6 +60,14 @@ def test_an_institution_that_is_not_allowed_is_refused(visitor: httpx.Client) ->
     assert visitor.get("/api/me").status_code == 401
 
 
+def test_rules_see_an_encoded_slash_as_a_slash(visitor: httpx.Client) -> None:
+    """Where such paths are allowed, the application gets them, but no other page than with a slash."""
+    assert "Content-Security-Policy" in visitor.get("/a%2Fb").headers
+    for path in ("/login%2Fx", "/%2Flogin", "/open/..%2Flogin", "/open%2F..%2F.%2Flogin%2F"):
+        sent = visitor.get(f"{bench_client.SITE}{path}", follow_redirects=False)
+        assert (sent.status_code, sent.next_request.url.host) == (302, federation.NAME), path
+
+
 def test_metadata_is_asked_for_one_institution_at_a_time(web: Host, visitor: httpx.Client) -> None:
     """shibd has no aggregate; it keeps the responses to its queries in case the service does not answer."""
     log_in(visitor, "vrubin")

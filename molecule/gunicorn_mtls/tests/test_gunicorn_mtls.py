@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bench_client
 import pytest
+from bench_fixtures import run_playbook
 from client_certificate_tests import *  # noqa: F403 (tests and fixtures that pytest finds here, too)
 from client_certificate_tests import ISSUER, Logs, refusal
 from client_certificates import Gate, connect, journal, person, refused, stale_list, tls, visit
@@ -30,6 +31,14 @@ def gate() -> Gate:
         list_alert="SSLV3_ALERT_CERTIFICATE_EXPIRED",
         resumes=False,
     )
+
+
+def test_doctor_finds_no_fault_without_httpd() -> None:
+    """The command is a part of httpd's files, so the playbook brings it; it says what it cannot look at."""
+    code, printed = run_playbook("playbooks/doctor.yml", {})
+    assert code == 0
+    assert "Not looked at: httpd is not installed here." in printed
+    assert "0 error, 0 warning" in printed
 
 
 def test_no_certificate_no_page(logs: Logs) -> None:

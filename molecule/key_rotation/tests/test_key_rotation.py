@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys are published, switched and retired, without a failed login. The tests do this in order."""
+"""Keys are published, switched and retired, without a failed login and a lost session. The tests do this in order."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import bench_client
+import httpx
 import lxml.html
 import pytest
 from bench_fixtures import run_playbook
@@ -47,13 +49,28 @@ def log_in() -> None:
         assert visitor.get("/api/me").json()["name"] == "Grace Hopper"
 
 
+@pytest.fixture(scope="module")
+def member() -> Iterator[httpx.Client]:
+    """Return a user who logged in before the rotation. No step ends the session."""
+    with bench_client.client() as session:
+        bench_client.saml_login(session, "/login", "cpayne")
+        yield session
+
+
+def is_logged_in(member: httpx.Client) -> bool:
+    """Return whether the user still has the session."""
+    answer = member.get("/api/me", follow_redirects=False)
+    return answer.status_code == 200 and "cpayne" in answer.text
+
+
 def unchanged(said: str) -> bool:
     """Return whether a run changed nothing."""
     return "changed=0 unreachable=0 failed=0" in said
 
 
-def test_one_key_signs_at_first():
+def test_one_key_signs_at_first(member):
     assert signers() == [True]
+    assert is_logged_in(member)
     log_in()
 
 
@@ -73,9 +90,10 @@ def test_retiring_without_a_rotation_changes_nothing():
     assert (code, unchanged(said)) == (0, True), said
 
 
-def test_next_keys_are_published_beside_those_that_sign():
+def test_next_keys_are_published_beside_those_that_sign(member):
     code, said = rotate("publish")
     assert code == 0, said
+    assert is_logged_in(member)
     assert signers() == [True, False]
     with bench_client.client() as visitor:
         assert len(bench_client.sp_certificates(visitor, "encryption")) == 2
@@ -101,11 +119,12 @@ def test_switching_too_early_is_refused():
     assert signers() == [True, False]
 
 
-def test_next_keys_sign_when_the_time_is_over(web):
+def test_next_keys_sign_when_the_time_is_over(web, member):
     """According to the host's disk, the metadata was published 15 days ago."""
     web.check_output(f"touch --no-dereference --date='15 days ago' {KEYS}/next")
     code, said = rotate("switch")
     assert code == 0, said
+    assert is_logged_in(member)
     assert signers() == [True, False]  # the new one, which metadata names first
     log_in()  # by an identity provider that still encrypts for the one before
     register()
@@ -120,13 +139,14 @@ def test_next_rotation_waits_for_this_one():
     assert 'Run it with "retire" first' in said
 
 
-def test_retired_keys_are_gone(web):
+def test_retired_keys_are_gone(web, member):
     before = web.check_output(f"readlink --canonicalize {KEYS}/previous")
     code, said = rotate("retire")
     assert code == 2
     assert "days too early" in said
     code, said = rotate("retire", shibboleth_sp_rotation_force=True)
     assert code == 0, said
+    assert is_logged_in(member)
     assert web.run(f"ls {before}/*").rc != 0
     assert signers() == [True]
     log_in()
@@ -161,6 +181,7 @@ def test_keys_are_copied_from_the_controller(web, run_site, tmp_path):
     register()
     log_in()
     assert web.check_output(f"stat --format '%U %a' {KEYS}/active/sp-signing-key.pem") == "_shibd 400"
+    assert web.check_output(f"find {KEYS} -type d ! -user root") == ""  # shibd replaces none by a link
 
     (tmp_path / "active").rename(tmp_path / "previous")
     (tmp_path / "next").rename(tmp_path / "active")

@@ -9,6 +9,14 @@
 
 set -eu
 cd "$1"
+place=$(pwd -P)
+remove() { # from a directory that is really there when root is in it
+    (
+        cd -P "${1%/*}"
+        [ "$(pwd -P)" = "$place/${1%/*}" ] || { echo "$place/${1%/*} is a link. Remove it." >&2 && exit 1; }
+        rm --recursive --force "./${1##*/}"
+    )
+}
 for directory in releases venvs wheels; do
     # Root must not follow a link that the owner has put there.
     [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
@@ -19,7 +27,7 @@ for release in releases/*; do
     [ ! -d "$release" ] || [ "$id" = "$2" ] || echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
 done | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
-        rm --recursive "$release"
+        remove "$release"
         echo "$release"
     done
 for record in "$5"/*.json; do
@@ -28,14 +36,14 @@ for record in "$5"/*.json; do
 done
 for venv in venvs/*; do
     if [ -d "$venv" ] && [ ! -L "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
-        rm --force "$venv/complete" # first, so that an interrupted removal leaves no environment that counts as complete
-        rm --recursive "$venv"
+        remove "$venv/complete" # first, so that an interrupted removal leaves no environment that counts as complete
+        remove "$venv"
         echo "$venv"
     fi
 done
 for wheels in wheels/*; do
     if [ -d "$wheels" ] && [ "$1/$wheels" != "$4" ]; then
-        rm --recursive "$wheels"
+        remove "$wheels"
         echo "$wheels"
     fi
 done
