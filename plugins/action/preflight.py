@@ -42,7 +42,9 @@ FREE = {
     "flask_app_timers",
     "flask_app_workers",
     "private_ca_passphrases",
+    "private_ca_public_key",
     "saml_sp_attributes",
+    "saml_sp_own_metadata",
 }
 
 

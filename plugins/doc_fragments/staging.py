@@ -59,6 +59,18 @@ options:
         description: Whether an existing file keeps its text. A missing one is written.
         type: bool
         default: false
+      keep_time:
+        description:
+          - Whether the file keeps the time of the one that it replaces, as a service that loads newer files by itself
+            would load this one before its check.
+        type: bool
+        default: false
+      shared:
+        description:
+          - Whether other sites may want a file that this one does not, with O(files[].state=absent). It then stays
+            until the last of them does not want it.
+        type: bool
+        default: false
       owner:
         description: Owner.
         type: str

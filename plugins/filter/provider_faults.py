@@ -10,10 +10,10 @@ short_description: Find why an OpenID Connect provider cannot be used
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
 description:
-  - Reads the discovery document of a provider. A site needs the authorization code flow with PKCE (S256), a client
-    secret as the site's authentication, signatures with public keys, and https addresses.
+  - Reads the discovery document of a provider. A site needs the authorization code flow with PKCE (S256), a way to
+    authenticate itself, signatures with public keys, and https addresses.
   - With O(keys), it also looks for a key that can verify signatures by O(algorithm).
-positional: issuer, algorithm, keys
+positional: issuer, algorithm, methods, keys, pkce_unannounced
 options:
   _input:
     description: The discovery document in Base64.
@@ -27,16 +27,29 @@ options:
     description: Algorithm with which the provider has to sign ID tokens.
     type: str
     required: true
+  methods:
+    description: Ways in which the site can authenticate itself, one of which the provider has to support.
+    type: list
+    elements: str
+    required: true
   keys:
     description: The provider's key set (JWKS) in Base64. If empty, it is not checked.
     type: str
     default: ""
+  pkce_unannounced:
+    description: Whether a provider is accepted whose document does not say whether it supports PKCE.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Refuse a provider that has no PKCE
   ansible.builtin.assert:
-    that: document.content_base64 | campus.flask_sso.provider_faults('https://idp.example.org', 'RS256') | length == 0
+    that: faults | length == 0
+  vars:
+    faults: >-
+      {{ document.content_base64
+         | campus.flask_sso.provider_faults('https://idp.example.org', 'RS256', ['client_secret_basic']) }}
 """
 
 RETURN = r"""
@@ -65,27 +78,43 @@ ENDPOINTS = {
     "revocation_endpoint": False,
 }
 
-#: What the site uses, and what a provider supports that does not say so; without a default it has to.
-FEATURES: dict[str, tuple[set[str], list[str]]] = {
-    "response_types_supported": ({"code"}, []),
-    "code_challenge_methods_supported": ({"S256"}, []),
-    "token_endpoint_auth_methods_supported": ({"client_secret_basic", "client_secret_post"}, ["client_secret_basic"]),
+#: What the site uses and the provider has to name, and what to do if it does not.
+FEATURES = {
+    "response_types_supported": ("code", "Enable it at the provider, or use another one."),
+    "code_challenge_methods_supported": (
+        "S256",
+        "Enable it at the provider. For Entra ID, which has no such list, set openid_connect_pkce_unannounced.",
+    ),
 }
 
+#: How a site authenticates itself at a provider that does not say what it supports.
+DEFAULT_METHODS = ["client_secret_basic"]
 
-def provider_faults(discovery: str, issuer: str, algorithm: str, keys: str = "") -> list[str]:
+
+def provider_faults(
+    discovery: str, issuer: str, algorithm: str, methods: list[str], keys: str = "", pkce_unannounced: bool = False
+) -> list[str]:
     """Find why a provider cannot be used.
 
     :param discovery: Its discovery document in Base64.
     :param issuer: Issuer that the document has to name.
     :param algorithm: Algorithm with which it has to sign ID tokens.
+    :param methods: Ways in which the site can authenticate itself.
     :param keys: Its key set in Base64, or nothing.
+    :param pkce_unannounced: Whether it may leave out whether it supports PKCE.
     :returns: One clause for each fault.
     """
     document = read_object(discovery)
     if document is None:
         return ["is not a JSON object. Correct openid_connect_issuer."]
-    faults = [*issuer_faults(document, issuer), *endpoint_faults(document), *feature_faults(document)]
+    if pkce_unannounced:
+        document.setdefault("code_challenge_methods_supported", ["S256"])
+    faults = [
+        *issuer_faults(document, issuer),
+        *endpoint_faults(document),
+        *feature_faults(document),
+        *authentication_faults(document, methods),
+    ]
     algorithms = document.get("id_token_signing_alg_values_supported")
     if not isinstance(algorithms, list) or algorithm not in algorithms:
         faults.append(
@@ -145,13 +174,26 @@ def feature_faults(document: dict[str, Any]) -> Iterator[str]:
     :param document: The discovery document.
     :returns: One clause for each fault.
     """
-    for name, (used, default) in FEATURES.items():
-        supported = document.get(name, default)
-        if not isinstance(supported, list) or not used.intersection(map(str, supported)):
-            yield (
-                f"has {json.dumps(supported)} as its {name}, and the site needs {' or '.join(sorted(used))}. "
-                "Enable it at the provider, or use another one."
-            )
+    for name, (used, remedy) in FEATURES.items():
+        supported = document.get(name, [])
+        if not isinstance(supported, list) or used not in supported:
+            yield f"has {json.dumps(supported)} as its {name}, and the site needs {used}. {remedy}"
+
+
+def authentication_faults(document: dict[str, Any], methods: list[str]) -> Iterator[str]:
+    """Find out that the site cannot authenticate itself when it asks for tokens.
+
+    :param document: The discovery document.
+    :param methods: Ways in which the site can.
+    :returns: One clause for each fault.
+    """
+    supported = document.get("token_endpoint_auth_methods_supported", DEFAULT_METHODS)
+    if not isinstance(supported, list) or not any(method in supported for method in methods):
+        yield (
+            f"has {json.dumps(supported)} as its token_endpoint_auth_methods_supported, and the site has "
+            f"{' and '.join(methods)}. Enable one at the provider, or change openid_connect_client_authentication or "
+            "openid_connect_client_key_file."
+        )
 
 
 def has_signing_key(keys: dict[str, Any] | None, algorithm: str) -> bool:

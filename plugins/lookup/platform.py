@@ -49,7 +49,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
 ROLES = Path(__file__).parents[2] / "roles"
-SUPPORTED = "the Debian family (tested on Debian 12) or of the RHEL family (prepared for version 9)"
+SUPPORTED = "the Debian family (Debian 12 or 13, Ubuntu 24.04) or of the RHEL family (version 9 or 10)"
 
 
 def stems(facts: Mapping[str, Any]) -> list[str]:

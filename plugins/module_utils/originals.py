@@ -81,6 +81,13 @@ class Originals:
             path for path in self.paths(site) if self.sites(path) == [site] and self.before(path)["kind"] == "absent"
         ]
 
+    def shared(self, site: str) -> list[str]:
+        """Return the paths that other sites use, too, in order.
+
+        :param site: The site.
+        """
+        return [path for path in self.paths(site) if self.sites(path) != [site]]
+
     def claim(self, site: str, paths: list[str]) -> None:
         """Record that a site uses paths, too, which other sites have changed.
 

@@ -86,6 +86,24 @@ def ask(address, timeout):
     :raises ValueError: if the address is not an http or https URL.
     """
     url = site_url(address)
+    connection = connected(url, timeout)
+    try:
+        target = url._replace(scheme="", netloc="").geturl()
+        connection.request("GET", target, headers={"Connection": "close"})
+        return connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
+
+
+def connected(url, timeout):
+    """Connect to the loopback address, with TLS if the address asks for it.
+
+    :param urllib.parse.SplitResult url: Address of the page, with the site's name.
+    :param float timeout: Seconds to wait for each step.
+    :returns: http.client.HTTPConnection; the caller closes it.
+    :raises OSError: if nothing listens, TLS fails or it does not answer in time.
+    """
     connection = (HTTPSConnection if url.scheme == "https" else HTTPConnection)(url.hostname, url.port)
     connection.sock = socket.create_connection(("127.0.0.1", connection.port), timeout)
     try:
@@ -94,9 +112,30 @@ def ask(address, timeout):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             connection.sock = context.wrap_socket(connection.sock, server_hostname=url.hostname)
-        target = url._replace(scheme="", netloc="").geturl()
-        connection.request("GET", target, headers={"Connection": "close"})
-        return connection.getresponse()
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def connection_state(address, timeout):
+    """Say how a web server takes connections, whatever it would answer to a request.
+
+    A server whose processes all end as soon as they start still has its port: connections to it are made, and wait.
+
+    :param str address: URL of the site.
+    :param float timeout: Seconds to wait for each step.
+    :returns: str, ``served``, ``silent``, or ``closed`` if nothing listens.
+    :raises ValueError: if the address is not an http or https URL.
+    """
+    try:
+        connected(site_url(address), timeout).close()
+    except ConnectionRefusedError:
+        return "closed"
+    except ssl.SSLEOFError:
+        return "silent"
+    except ssl.SSLError:
+        return "served"  # an alert, for example as it wants a certificate
+    except OSError:
+        return "silent"
+    return "served"

@@ -9,6 +9,11 @@ import os
 import tempfile
 from typing import Any
 
+try:
+    from ansible.module_utils.compat import selinux
+except ImportError:  # there is no SELinux without its library
+    selinux = None
+
 TEMPORARY = ".flask_sso-"  # begins the name of what is about to replace a file
 
 
@@ -31,7 +36,7 @@ def snapshot(path: str) -> dict[str, Any]:
     return found
 
 
-def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> None:
+def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int, time: int | None = None) -> None:
     """Replace a file by renaming a complete one over it, so that no reader sees a part of it.
 
     :param path: Absolute path.
@@ -39,6 +44,7 @@ def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> No
     :param uid: Owner.
     :param gid: Group.
     :param mode: Permission bits.
+    :param time: Time of the file, in nanoseconds; by default now.
     :raises OSError: if it cannot be written; the former file is then unchanged.
     """
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
@@ -49,6 +55,8 @@ def replace_file(path: str, content: bytes, uid: int, gid: int, mode: int) -> No
             os.fsync(stream.fileno())
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
+        if time is not None:
+            os.utime(temporary, ns=(time, time))
         os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -110,18 +118,32 @@ def restore(path: str, wanted: dict[str, Any]) -> None:
     """Restore what was at a path.
 
     :param path: Absolute path.
-    :param wanted: What :func:`snapshot` returned.
+    :param wanted: What :func:`snapshot` returned; for a file, it may also have its ``time``.
     :raises OSError: if that is not possible.
     """
     if wanted["kind"] == "file":
         content = base64.b64decode(wanted["content"])
-        replace_file(path, content, wanted["uid"], wanted["gid"], wanted["mode"])
+        replace_file(path, content, wanted["uid"], wanted["gid"], wanted["mode"], wanted.get("time"))
     elif wanted["kind"] == "directory":
         make_directory(path, wanted["uid"], wanted["gid"], wanted["mode"])
     elif wanted["kind"] == "link":
         replace_link(path, wanted["target"])
     else:
         remove(path)
+        return
+    label(path)
+
+
+def label(path: str) -> None:
+    """Give a path its default SELinux context, as what is renamed into place has that of its temporary name.
+
+    :param path: Absolute path.
+    :raises OSError: if the context cannot be set.
+    """
+    if selinux and selinux.is_selinux_enabled() == 1:
+        code, context = selinux.matchpathcon(path, os.lstat(path).st_mode)
+        if code == 0 and context:
+            selinux.lsetfilecon(path, context)
 
 
 def restore_all(wanted: dict[str, dict[str, Any]]) -> None:

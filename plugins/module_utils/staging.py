@@ -36,6 +36,8 @@ FILES_OPTION: dict[str, Any] = {
         "content_base64": {"type": "str"},
         "secret": {"type": "str", "no_log": True},
         "keep": {"type": "bool", "default": False},
+        "keep_time": {"type": "bool", "default": False},
+        "shared": {"type": "bool", "default": False},
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str"},
@@ -94,7 +96,7 @@ class Staging:
     """The files of one call, and the journal of the service that they are for.
 
     :param module: The module. It has the options of :data:`SITE_OPTIONS` and ``name``; of ``files``, ``purge``,
-        ``exclude``, ``restore`` and ``checks`` it may lack some.
+        ``exclude``, ``restore``, ``shared_with`` and ``checks`` it may lack some.
     """
 
     def __init__(self, module: AnsibleModule) -> None:
@@ -106,6 +108,7 @@ class Staging:
         self.directory: str = module.params["journal_directory"]
         self.files: list[dict[str, Any]] = module.params.get("files") or []
         self.restores: bool = module.params.get("restore") or False
+        self.shared_with: list[str] = module.params.get("shared_with") or []
         #: Further files, by path: what snapshot() returned when they were to be kept. Their content is never shown.
         self.kept: dict[str, dict[str, Any]] = {}
         self.journal = Journal(self.directory, self.name)
@@ -135,15 +138,23 @@ class Staging:
         directory = os.path.isdir(path) and not os.path.islink(path)
         return self._matches("purge", path) and not self._matches("exclude", path) and not directory
 
+    def _is_shared(self, path: str) -> bool:
+        """Return whether other sites use a path of this site, too."""
+        return bool(self.shared_with) or self.originals.sites(path) != [self.site]
+
+    def _is_left(self, item: dict[str, Any]) -> bool:
+        """Return whether a file that the site does not want stays, as other sites do."""
+        users = self.originals.entries.get(item["path"], {"sites": []})["sites"]
+        return item["shared"] and item["state"] == "absent" and bool(set(users) - {self.site})
+
     def _restored(self) -> dict[str, dict[str, Any]]:
         """Return what was there before the site, by path, without directories that hold other files by now."""
         wanted: dict[str, dict[str, Any]] = {}
         for path in reversed(self._mine()):
             before = self.originals.before(path)
-            shared = self.originals.sites(path) != [self.site]
             left = os.listdir(path) if os.path.isdir(path) and not os.path.islink(path) else []
             used = any(wanted.get(os.path.join(path, name), {"kind": ""})["kind"] != "absent" for name in left)
-            if not shared and before != UNKNOWN and not (before["kind"] == "absent" and used):
+            if not self._is_shared(path) and before != UNKNOWN and not (before["kind"] == "absent" and used):
                 wanted[path] = before
         return wanted
 
@@ -163,7 +174,7 @@ class Staging:
 
     def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
         """Return what differs, directories first: path, present and wanted state."""
-        wanted = {item["path"]: self._wanted(item) for item in self.files} | self.kept
+        wanted = {item["path"]: self._wanted(item) for item in self.files if not self._is_left(item)} | self.kept
         kept = {item["path"] for item in self.files if item["keep"]}
         for pattern in self.module.params.get("purge") or []:
             for path in filter(self._is_purged, glob.glob(pattern)):
@@ -236,7 +247,8 @@ class Staging:
         planned = self._planned()
         for change in planned:
             self._describe(*change)
-        named = {item["path"] for item in self.files} | self.kept.keys()
+        left = {item["path"] for item in self.files if self._is_left(item)}
+        named = {item["path"] for item in self.files}.difference(left) | self.kept.keys()
         pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
         if self.restores:
             pending.update(self.journal.paths(self.site))
@@ -246,6 +258,7 @@ class Staging:
         if planned:
             self._write(planned)
         self._record_use(named, {path for path, _before, _after in planned})
+        self.originals.release(self.site, sorted(left.intersection(self.originals.paths(self.site))))
         return changed_paths
 
     def _write(self, planned: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
@@ -256,7 +269,8 @@ class Staging:
         try:
             # Before the first file, so that an interruption can be rolled back.
             self.journal.record(self.site, {path: before for path, before, _after in planned})
-            restore_all({path: after for path, _before, after in planned})
+            times = self._kept_times()
+            restore_all({path: after | times.get(path, {}) for path, _before, after in planned})
             problem = self._problem()
         except OSError as error:
             problem = str(error)
@@ -266,13 +280,18 @@ class Staging:
                 f" service was not touched.\n{problem}"
             )
 
+    def _kept_times(self) -> dict[str, dict[str, int]]:
+        """Return the times that files keep, as a part of their snapshots."""
+        paths = [item["path"] for item in self.files if item["keep_time"] and os.path.isfile(item["path"])]
+        return {path: {"time": os.stat(path).st_mtime_ns} for path in paths}
+
     def _mine(self) -> list[str]:
         """Return what the site has changed and what is to be restored."""
         return [path for path in self.originals.paths(self.site) if not self._matches("exclude", path)]
 
     def _require_originals(self) -> None:
         """End the module if it is not known what was there before the site; nothing was changed then."""
-        alone = [path for path in self._mine() if self.originals.sites(path) == [self.site]]
+        alone = [path for path in self._mine() if not self._is_shared(path)]
         unknown = [path for path in alone if UNKNOWN == self.originals.before(path) == original(path, snapshot(path))]
         if unknown:
             self.module.fail_json(
@@ -287,10 +306,12 @@ class Staging:
     def _record_use(self, named: set[str], planned: set[str]) -> None:
         """Record which of the files that were changed before this site uses, too, or no longer."""
         self.originals.claim(self.site, sorted(named.union(filter(self._is_purged, self.originals.entries))))
+        for other in self.shared_with:
+            self.originals.claim(other, self.originals.paths(self.site))
         if self.restores:
             staged = planned.union(self.journal.paths())  # the activation settles these
             mine = [path for path in self._mine() if path not in staged]
-            shared = {path for path in mine if self.originals.sites(path) != [self.site]}
+            shared = set(filter(self._is_shared, mine))
             same = {path for path in mine if self.originals.before(path) in (UNKNOWN, snapshot(path))}
             self.originals.release(self.site, sorted(shared | same))
 

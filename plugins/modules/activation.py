@@ -33,7 +33,8 @@ options:
   action:
     description:
       - How O(unit) loads its new files; V(restart) if not given. A V(reload) is always done, as it may be for the sake
-        of another service, whose files the unit reads.
+        of another service, whose files the unit reads. A drop-in of O(unit) that is new, changed or gone needs a
+        V(restart), which is then done.
     type: str
     choices: [reload, restart]
   restart_for:
@@ -43,6 +44,38 @@ options:
     type: list
     elements: str
     default: []
+  address:
+    description:
+      - Address of a site that O(unit) serves. If it does so before the files are activated, and afterwards only listens
+        there, it is reloaded once more. A module that httpd has not loaded since its start may take its first pass over
+        the configuration for the test that httpd does when it starts, as mod_auth_openidc does, whose processes then
+        crash. If that does not help, the files are rolled back as if the unit could not run with them.
+      - If empty, nothing connects.
+    type: str
+  shibd:
+    description:
+      - For a O(unit) that is shibd. A V(reload) then waits until shibd has loaded its files, and keeps sessions and
+        pending logins. If its log reports faults, the files are rolled back as if the unit could not run with them. If
+        the log does not tell, or another listener, storage or session cache, for example, needs it, shibd is restarted;
+        in the first case, the task warns.
+    type: dict
+    suboptions:
+      directory:
+        description: Its configuration directory.
+        type: path
+        default: /etc/shibboleth
+      application:
+        description: Name of the site's application.
+        type: str
+        default: default
+      log:
+        description: Its log, with messages of the level INFO.
+        type: path
+        default: /var/log/shibboleth/shibd.log
+      runtime_directory:
+        description: Directory of its socket.
+        type: path
+        default: /run/shibboleth
   sockets:
     description: Socket units that belong to O(unit). They stay open while it restarts, unless their own files changed.
     type: list
@@ -151,6 +184,14 @@ EXAMPLES = r"""
     unit: apache2.service
     action: reload
 
+- name: Have shibd load everything that was staged, without an end of its sessions
+  campus.flask_sso.activation:
+    name: shibd
+    site: example
+    unit: shibd.service
+    action: reload
+    shibd: {}
+
 - name: Restart the application with its new release, or keep the previous one
   campus.flask_sso.activation:
     name: example
@@ -191,13 +232,18 @@ from http.client import HTTPException
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server
+from ansible_collections.campus.flask_sso.plugins.module_utils.only_run import only_run
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask, ask_server, connection_state
 from ansible_collections.campus.flask_sso.plugins.module_utils.releases import Release, Releases
+from ansible_collections.campus.flask_sso.plugins.module_utils.shibd import Shibd, UnknownError
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import snapshot
 from ansible_collections.campus.flask_sso.plugins.module_utils.staging import FILES_OPTION, SITE_OPTIONS, Staging
 
 PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
 SERVICE = ("unit", "sockets", "standby", "companions", "probe")  # options that are recorded with a release
 SETTLING_SECONDS = 3  # a companion that fails at its start has done so by then
+HANDOVER_SECONDS = 0.5  # after a reload, the earlier processes take no connection any more
+CONNECTION_SECONDS, LONG_CONNECTION_SECONDS = 3, 30
 VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
 
 
@@ -238,6 +284,9 @@ class Activation:
         self.standby: str = service["standby"] or ""
         self.companions: list[str] = service.get("companions") or []
         self.probe: dict[str, Any] = service["probe"] or {"url": ""}
+        self.address: str = module.params["address"] or ""
+        self.shibd = Shibd(**module.params["shibd"]) if module.params["shibd"] else None
+        self.refused = ""  # what shibd said about files that it did not load
         self.units = [unit for unit in (self.unit, self.standby) if unit]
         self.untouched = False  # whether the unit runs on, as its standby could not start
 
@@ -249,6 +298,28 @@ class Activation:
         earlier = releases.known[release["id"]]
         newer = releases.current.files if releases.current else {}
         return {path: {"kind": "absent"} for path in newer} | earlier.files, earlier.service
+
+    def _problem(self, action: str, changed_paths: list[str], answered: bool) -> str:
+        """Activate the files; return what is wrong then, or nothing. The probe may have been answered before."""
+        served = bool(self.address) and connection_state(self.address, CONNECTION_SECONDS) == "served"
+        if not self._apply(action, changed_paths):
+            return f"Its log:\n{self._words()}"
+        if served and self._is_silent(action):
+            return f"It takes no connections at {self.address}. Its log:\n{self.systemd.last_words(self.units)}"
+        if answered and (said := complaint(self.probe)):
+            return f"The request of {self.probe['url']} failed:\n{said}\n" + (
+                f"Its log:\n{self._words()}" if self.unit else "The web server's error log has the reason."
+            )
+        return ""
+
+    def _is_silent(self, action: str) -> bool:
+        """Return whether the unit listens, but serves nobody after an action, not even after a second reload."""
+        time.sleep(HANDOVER_SECONDS)
+        if connection_state(self.address, CONNECTION_SECONDS) != "silent":
+            return False  # where nothing listens, the site was removed, or has another port
+        if action == "reload":
+            self.systemd.does("reload", self.unit)
+        return connection_state(self.address, LONG_CONNECTION_SECONDS) == "silent"
 
     def _record(self, release: dict[str, Any]) -> None:
         """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""
@@ -307,16 +378,47 @@ class Activation:
                 self.untouched = True
                 return False
             bridged = False
-        runs = does("enable", self.unit) and does(VERBS[action], self.unit) and self.systemd.is_active(self.unit)
+        runs = does("enable", self.unit) and self._loads(action, back) and self.systemd.is_active(self.unit)
         if bridged:
             does("stop", "--no-block", self.standby)  # it finishes its requests in its own time
         return runs and self._apply_companions(action, changed_paths)
 
+    def _loads(self, action: str, back: bool) -> bool:
+        """Have the unit load its files; return whether it did. After a rollback, shibd loads them in any case."""
+        if self.shibd and action == "reload" and self.systemd.is_active(self.unit):
+            action = "restart"
+            try:
+                faults = self.shibd.reload(back)
+                if not faults:
+                    return True
+                self.refused = self.refused or faults
+                if not back:
+                    return False
+            except UnknownError as error:
+                self.module.warn(f"{self.unit} was restarted, which ends its sessions: {error}.")
+        return self.systemd.does(VERBS[action], self.unit)
+
+    def _words(self) -> str:
+        """Return what the log says about the failure of the service."""
+        return self.refused or self.systemd.last_words(self.units + self.companions)
+
+    def _before(self, path: str) -> dict[str, Any]:
+        """Return what was at a path when the service last loaded it."""
+        changes = self.staging.journal.changes.get(path)
+        return changes[0]["before"] if changes else snapshot(path)
+
     def _action(self, changed_paths: list[str]) -> str:
-        """Return how the unit loads its new files."""
+        """Return how the unit loads its new files; drop-ins take effect when it starts, and so does their removal."""
+        drop_ins = f"{self.unit}.d"
+        if any(os.path.basename(os.path.dirname(path)) == drop_ins for path in changed_paths):
+            return "restart"
         for pattern in self.module.params["restart_for"]:
             if any(fnmatch(path, pattern) and os.path.exists(path) for path in changed_paths):
                 return "restart"
+        if self.shibd and any(
+            self.shibd.needs_start(path, self._before(path), snapshot(path)) for path in changed_paths
+        ):
+            return "restart"
         return self.module.params["action"] or "restart"
 
     def run(self) -> dict[str, Any]:
@@ -332,22 +434,13 @@ class Activation:
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=[])
         changed_paths = sorted({*self.staging.stage(), *staged})
         action = self._action(changed_paths)
-        if action == "restart" and not changed_paths:
+        if not changed_paths and (action == "restart" or self.shibd):
             action = "start"
         wanted = action != "start" or not self._is_kept()
         if self.module.check_mode or not wanted:
             return {"changed": wanted, "changed_paths": changed_paths}
-        problem = ""
-        if not self._apply(action, changed_paths):
-            problem = f"Its log:\n{self.systemd.last_words(self.units + self.companions)}"
-        elif answered and (said := complaint(self.probe)):
-            problem = f"The request of {self.probe['url']} failed:\n{said}\n" + (
-                f"Its log:\n{self.systemd.last_words(self.units + self.companions)}"
-                if self.unit
-                else "The web server's error log has the reason."
-            )
-        if problem:
-            self._fall_back(changed_paths, problem)  # which ends the module
+        if problem := self._problem(action, changed_paths, answered):
+            self._fall_back(action, changed_paths, problem)  # which ends the module
         if self.release:
             try:
                 self._record(self.release)
@@ -361,14 +454,15 @@ class Activation:
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=changed_paths)
         return {"changed": True, "changed_paths": changed_paths}
 
-    def _fall_back(self, changed_paths: list[str], problem: str) -> None:
+    def _fall_back(self, action: str, changed_paths: list[str], problem: str) -> None:
         """Make the unit run with the previous files, those of the own site first, and end the module."""
         own = self.staging.journal.paths(self.staging.site)
         self.staging.roll_back()
         others = self.staging.journal.sites()
         replaced = "so they were rolled back to the previous ones"
+        way_back = action if self.shibd else "restart"
         # If no file was rolled back, another start would only stop processes that may still run.
-        runs = self.untouched or (bool(own) and self._apply("restart", changed_paths, back=True))
+        runs = self.untouched or (bool(own) and self._apply(way_back, changed_paths, back=True))
         if not runs and others:
             replaced += f", also those that were staged for {' and '.join(others)}"
             self.staging.journal.roll_back()
@@ -410,6 +504,12 @@ def main() -> None:
         "interface": {"type": "dict", "default": {}},
         "note": {"type": "str", "default": ""},
     }
+    shibd_options = {
+        "directory": {"type": "path", "default": "/etc/shibboleth"},
+        "application": {"type": "str", "default": "default"},
+        "log": {"type": "path", "default": "/var/log/shibboleth/shibd.log"},
+        "runtime_directory": {"type": "path", "default": "/run/shibboleth"},
+    }
     module = AnsibleModule(
         argument_spec={
             **SITE_OPTIONS,
@@ -418,6 +518,8 @@ def main() -> None:
             "unit": {"type": "str"},
             "action": {"type": "str", "choices": ["reload", "restart"]},
             "restart_for": {"type": "list", "elements": "str", "default": []},
+            "address": {"type": "str"},
+            "shibd": {"type": "dict", "options": shibd_options},
             "sockets": {"type": "list", "elements": "str"},
             "standby": {"type": "str"},
             "companions": {"type": "list", "elements": "str"},
@@ -427,11 +529,13 @@ def main() -> None:
             "release": {"type": "dict", "options": release_options, "required_together": [["path", "settings"]]},
         },
         required_one_of=[["unit", "files", "release"]],
-        required_by={"action": ["unit"], "sockets": ["unit"], "standby": ["unit", "sockets"]},
+        required_by={option: ["unit"] for option in ("action", "address", "shibd", "sockets")}
+        | {"standby": ["unit", "sockets"]},
         supports_check_mode=True,
     )
-    activation = Activation(module)
-    result = activation.run()
+    with only_run(module):
+        activation = Activation(module)
+        result = activation.run()
     module.exit_json(diff=activation.staging.diff, **result)
 
 

@@ -52,6 +52,11 @@ options:
     type: list
     elements: path
     default: []
+  variables:
+    description: >-
+      File with the digests of the variables that the whole site was deployed with. Read it only with C(no_log), as who
+      has the digests and their salt can guess secrets.
+    type: path
 attributes:
   check_mode:
     description: Only reads and changes nothing.
@@ -104,10 +109,17 @@ release_complete:
       them. An account that the role still has to create can.
   returned: success
   type: bool
+variables:
+  description: >-
+    The content of the file O(variables), digests by the names of the variables, and their salt; nothing where there is
+    none, or where it is damaged.
+  returned: success
+  type: dict
 """
 
 import glob
 import grp
+import json
 import os
 import pwd
 import re
@@ -334,6 +346,20 @@ class Application:
         return [conflict for conflict in found if conflict]
 
 
+def recorded(path):
+    """Return what a file records.
+
+    :param str path: A file with a mapping in JSON, or none; it may be missing.
+    """
+    if not path or not os.path.exists(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except ValueError:
+        return {}
+
+
 def is_marked(path):
     """Return whether a unit is a file that names this collection.
 
@@ -357,10 +383,11 @@ def main():
             "group": {"type": "str", "required": True},
             "leftovers": {"type": "list", "elements": "str", "default": []},
             "release": {"type": "list", "elements": "path", "default": []},
+            "variables": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    group, leftovers, release = (module.params.pop(name) for name in ("group", "leftovers", "release"))
+    group, leftovers, release, variables = map(module.params.pop, ("group", "leftovers", "release", "variables"))
     application = Application(**module.params, run_command=module.run_command)
     module.exit_json(
         changed=False,
@@ -370,6 +397,7 @@ def main():
         missing_groups=[] if find(grp.getgrnam, group) else [group],
         leftovers=list(filter(os.path.lexists, leftovers)),
         release_complete=application.has_release(release),
+        variables=recorded(variables),
     )
 
 

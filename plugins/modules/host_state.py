@@ -12,7 +12,7 @@ short_description: Collect what the roles need to know about a host before they 
 version_added: 0.1.0
 description:
   - Reads which packages are installed, how old the package lists are, who listens on which TCP port, and which firewall
-    runs. Changes nothing.
+    runs, and whether SELinux is on. Changes nothing.
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
   packages_command:
@@ -66,6 +66,15 @@ packages:
   returned: success
   type: list
   elements: str
+selinux:
+  description: The mode of SELinux, V(enforcing) or V(permissive); empty where it is off.
+  returned: success
+  type: str
+selinux_missing:
+  description: Commands that change the policy of SELinux and that this host lacks.
+  returned: success
+  type: list
+  elements: str
 """
 
 import glob
@@ -76,6 +85,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 FIREWALLS = ["firewalld", "ufw", "nftables"]
+SELINUX = "/sys/fs/selinux/enforce"
+SELINUX_COMMANDS = ["semodule", "restorecon", "getsebool", "setsebool"]
 
 
 def packages(output):
@@ -123,6 +134,18 @@ def active(names, output):
     return next((name for name, state in zip(names, output.splitlines()) if state == "active"), "")
 
 
+def selinux(path):
+    """Return the mode of SELinux.
+
+    :param str path: The kernel's file that has it.
+    :returns: ``enforcing``, ``permissive``, or an empty string where it is off.
+    """
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="ascii") as stream:
+        return "enforcing" if stream.read(1) == "1" else "permissive"
+
+
 def main():
     """Run the module."""
     module = AnsibleModule(
@@ -149,6 +172,8 @@ def main():
             output(["ss", "--no-header", "--numeric", "--tcp", "--listening", "--processes"], check_rc=True)
         ),
         firewall=active(FIREWALLS, output(["systemctl", "is-active", *FIREWALLS])),
+        selinux=selinux(SELINUX),
+        selinux_missing=[name for name in SELINUX_COMMANDS if not module.get_bin_path(name)],
     )
 
 

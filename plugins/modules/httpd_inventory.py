@@ -38,6 +38,12 @@ options:
     type: list
     elements: str
     required: true
+  root_text:
+    description:
+      - What this collection writes into O(root) where it alone uses httpd; empty where it leaves that file. A file with
+        the same first line is its own, too.
+    type: str
+    default: ""
   unused:
     description: Beginning of the text of files that this collection has emptied.
     type: str
@@ -72,6 +78,9 @@ options:
     type: list
     elements: int
     default: []
+  key:
+    description: Its private key. The public part is returned, too, as one look costs less than two.
+    type: path
 attributes:
   check_mode:
     description: Runs as usual, as it only reads.
@@ -94,7 +103,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 foreign:
-  description: Files and links among O(enabled) that an administrator added or changed.
+  description:
+    - Files and links among O(enabled) that an administrator added or changed, and O(root) where this collection would
+      replace it.
   returned: always
   type: list
   elements: str
@@ -103,6 +114,10 @@ pages:
   returned: always
   type: list
   elements: str
+replaced:
+  description: Whether O(root) is what this collection writes there.
+  returned: always
+  type: bool
 elsewhere:
   description: Files with other virtual hosts that are not read because of a file among O(enabled).
   returned: always
@@ -145,6 +160,29 @@ files:
   returned: always
   type: list
   elements: str
+key:
+  description: What O(key) is.
+  returned: always
+  type: dict
+  contains:
+    public:
+      description: The public key as PEM; empty if there is none.
+      type: str
+    msg:
+      description: Why there is none.
+      type: str
+locations:
+  description: URL paths that the virtual hosts of the site's names have rules, files or programs for.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    location:
+      description: The URL path, without a slash at its end.
+      type: str
 """
 
 import glob
@@ -199,6 +237,7 @@ class Configuration:
         self.hosts = []
         self.listens = []
         self.loaded = []
+        self.locations = []
         self.host = None
 
     def _expand(self, text):
@@ -238,11 +277,23 @@ class Configuration:
                 rest = rest[0].rstrip(">") if rest and line.startswith("<") else "".join(rest)
                 arguments = [self._expand("".join(groups)) for groups in ARGUMENT.findall(rest)]
                 holds = all(held for _name, held in sections)
+                take = self._take
                 if line.startswith("<"):
                     sections.append((name, self._holds(name, arguments[0] if arguments else "")))
+                    take = self._take_section
                 if holds and arguments:
-                    self._take(path, name, arguments)
+                    take(path, name, arguments)
         self.open.pop()
+
+    def _take_section(self, path, name, arguments):
+        """Evaluate the first line of a section."""
+        if name == "virtualhost":
+            pairs = list(map(address_and_port, arguments))
+            addresses, ports = [address for address, _port in pairs], [port for _address, port in pairs]
+            self.host = {"path": path, "addresses": addresses, "ports": ports, "names": []}
+            self.hosts.append((self.host, list(self.open)))
+        elif name == "location" and arguments[0] != "~":
+            self.locations.append((path, arguments[0].rstrip("/") or "/", self.host))
 
     def _take(self, path, name, arguments):
         """Evaluate one directive."""
@@ -259,13 +310,10 @@ class Configuration:
                 self.read(found)
         elif name == "listen":
             self.listens.append((path, address_and_port(arguments[0])[1]))
-        elif name == "virtualhost":
-            pairs = list(map(address_and_port, arguments))
-            addresses, ports = [address for address, _port in pairs], [port for _address, port in pairs]
-            self.host = {"path": path, "addresses": addresses, "ports": ports, "names": []}
-            self.hosts.append((self.host, list(self.open)))
         elif name in ("servername", "serveralias") and self.host is not None:
             self.host["names"] += map(host_name, arguments)
+        elif name in ("alias", "proxypass") and self.host is not None:
+            self.locations.append((path, arguments[0].rstrip("/") or "/", self.host))
         elif name == "documentroot" and self.host is None:
             self.roots.append((path, arguments[0]))
 
@@ -305,6 +353,22 @@ def packaged(listing):
     return {words[0]: word for words in lines for word in words[1:] if CHECKSUM.fullmatch(word)}
 
 
+def public_key(module, path):
+    """Read the public part of a private key.
+
+    :param AnsibleModule module: The module, which runs OpenSSL.
+    :param str path: File of the key, or nothing.
+    :returns: dict of the key as PEM and, if there is none, the reason.
+    """
+    if not path or not os.path.isfile(path):
+        return {"public": "", "msg": f"There is no file {path}."}
+    openssl = module.get_bin_path("openssl")
+    if not openssl:
+        return {"public": "", "msg": "The command openssl is missing."}
+    code, printed, said = module.run_command([openssl, "pkey", "-pubout", "-passin", "pass:", "-in", path])
+    return {"public": "" if code else printed, "msg": said.strip()}
+
+
 def in_the_way(host, names, ports):
     """List what prevents visitors from reaching a site with these names and ports.
 
@@ -329,6 +393,7 @@ def main():
             "modules": {"type": "list", "elements": "str", "default": []},
             "enabled": {"type": "list", "elements": "str", "required": True},
             "ours": {"type": "list", "elements": "str", "required": True},
+            "root_text": {"type": "str", "default": ""},
             "unused": {"type": "str", "required": True},
             "stock": {"type": "list", "elements": "str", "required": True},
             "document_root": {"type": "path", "required": True},
@@ -336,6 +401,7 @@ def main():
             "files": {"type": "list", "elements": "path", "default": []},
             "names": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "key": {"type": "path", "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -351,6 +417,12 @@ def main():
         # A file with added lines is the administrator's.
         return named or (text.startswith(unused) and len(text.strip().splitlines()) == 1)
 
+    def is_foreign(path):
+        return not ours(path) and not is_stock(path, checksums)
+
+    first = wanted["root_text"].encode().partition(b"\n")[0]
+    replaced = bool(first) and found.files != [] and content(wanted["root"]).startswith(first)
+    replaceable = [wanted["root"]] if first and found.files and not replaced else []
     there = {path for pattern in wanted["enabled"] for path in glob.glob(pattern)}
     enabled = sorted(path for path in there if os.path.islink(path) or not os.path.isdir(path))
     others = [(host, files) for host, files in found.hosts if not ours(host["path"])]
@@ -362,7 +434,8 @@ def main():
     placeholder = content(wanted["placeholder"]) if os.path.isfile(wanted["placeholder"]) else None
     module.exit_json(
         changed=False,
-        foreign=[path for path in enabled if not ours(path) and not is_stock(path, checksums)],
+        foreign=list(filter(is_foreign, enabled + replaceable)),
+        replaced=replaced,
         pages=sorted(path for path in pages if not os.path.isfile(path) or content(path) != placeholder),
         elsewhere=sorted({host["path"] for host, files in others if not {*enabled} & {*files}}),
         listens=sorted({port for path, port in found.listens if not ours(path)}),
@@ -375,6 +448,12 @@ def main():
         ],
         loaded=sorted({name for path, name in found.loaded if not ours(path)}),
         files=found.files,
+        key=public_key(module, wanted["key"]),
+        locations=[
+            {"path": path, "location": location}
+            for path, location, host in found.locations
+            if host is None or in_the_way(host, wanted["names"], wanted["ports"])
+        ],
     )
 
 

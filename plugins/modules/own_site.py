@@ -21,6 +21,11 @@ options:
     description: Address of the page, with the site's name.
     type: str
     required: true
+  also:
+    description: Addresses of further pages, which cost less here than in a task of their own.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds to wait for each step of the response.
     type: int
@@ -52,6 +57,11 @@ content:
   description: Body of the response.
   returned: success
   type: str
+also:
+  description: Responses of O(also), in the same order, each with C(status), C(msg) and C(content).
+  returned: success
+  type: list
+  elements: dict
 """
 
 from http.client import HTTPException
@@ -60,18 +70,37 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask
 
 
+def response(address, timeout):
+    """Request a page.
+
+    :param str address: URL of the page, with the site's name.
+    :param float timeout: Seconds to wait for each step of the response.
+    :returns: dict with status, msg and content.
+    :raises OSError: if nothing listens, TLS fails or the answer does not come in time.
+    :raises http.client.HTTPException: if the answer is not HTTP.
+    :raises ValueError: if the address is not an http or https URL.
+    """
+    with ask(address, timeout) as answer:
+        content = answer.read().decode("utf-8", "replace")
+    return {"status": answer.status, "msg": f"{answer.status} {answer.reason}", "content": content}
+
+
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"url": {"type": "str", "required": True}, "timeout": {"type": "int", "default": 30}},
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "also": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 30},
+        },
         supports_check_mode=True,
     )
+    addresses = [module.params["url"], *module.params["also"]]
     try:
-        with ask(module.params["url"], module.params["timeout"]) as answer:
-            content = answer.read().decode("utf-8", "replace")
+        first, *others = [response(address, module.params["timeout"]) for address in addresses]
     except (OSError, HTTPException, ValueError) as error:
         module.fail_json(msg=str(error) or type(error).__name__)
-    module.exit_json(changed=False, status=answer.status, msg=f"{answer.status} {answer.reason}", content=content)
+    module.exit_json(changed=False, also=others, **first)
 
 
 if __name__ == "__main__":

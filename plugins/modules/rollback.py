@@ -42,6 +42,7 @@ changed_paths:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.journal import all_journals
+from ansible_collections.campus.flask_sso.plugins.module_utils.only_run import only_run
 from ansible_collections.campus.flask_sso.plugins.module_utils.staging import SITE_OPTIONS, roll_back_site, validate
 from ansible_collections.campus.flask_sso.plugins.module_utils.systemd import Systemd
 
@@ -51,10 +52,11 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SITE_OPTIONS, supports_check_mode=True)
     validate(module)
     site, directory = module.params["site"], module.params["journal_directory"]
-    if module.check_mode:
-        changed_paths = sorted(path for journal in all_journals(directory) for path in journal.paths(site))
-    else:
-        changed_paths = roll_back_site(Systemd(module.run_command), directory, site)
+    with only_run(module):
+        if module.check_mode:
+            changed_paths = sorted(path for journal in all_journals(directory) for path in journal.paths(site))
+        else:
+            changed_paths = roll_back_site(Systemd(module.run_command), directory, site)
     module.exit_json(changed=bool(changed_paths), changed_paths=changed_paths)
 
 

@@ -24,6 +24,15 @@ options:
         those that a host had before; they stay there and become the active set.
     type: path
     required: true
+  site:
+    description:
+      - A site among those that share a shibd, whose directory is O(path) then. The keys are those of the site, and
+        what M(campus.flask_sso.sp_site) returns of it is returned, too, as one look costs less than two.
+    type: str
+  journal_directory:
+    description: Directory of the records of M(campus.flask_sso.staged_files), where O(site) is set.
+    type: path
+    default: /var/lib/flask_sso
   names:
     description: File names of a set, the key that signs first.
     type: list
@@ -44,8 +53,8 @@ options:
     default: {}
   application:
     description:
-      - Directory of an application that was its own service provider. A first set is a copy of its keys, as they are
-        registered.
+      - Directory of an application that was its own service provider, or of another set. A first set is a copy of its
+        keys, as they are registered. That of a O(site) which has shared the keys of the first site is a copy of those.
     type: path
   days:
     description: Days that have to pass after V(publish) before V(switch), and after that before V(retire).
@@ -57,7 +66,8 @@ options:
     default: false
   metadata:
     description:
-      - File with the identity provider's metadata. Its checksum is returned, too, as one look costs less than two.
+      - File with the identity provider's metadata, whose checksum is returned, too. A relative path begins in the
+        directory of the keys' owner, which is O(path), or that of O(site).
     type: path
 attributes:
   check_mode:
@@ -115,6 +125,10 @@ retired:
   returned: success
   type: list
   elements: str
+place:
+  description: What M(campus.flask_sso.sp_site) returns.
+  returned: success, with O(site)
+  type: dict
 metadata_sha256:
   description: SHA-256 of O(metadata) in hexadecimal digits; empty without such a file.
   returned: success
@@ -132,6 +146,7 @@ from ansible_collections.campus.flask_sso.plugins.module_utils.sp_keys import (
     plan_step,
     step_faults,
 )
+from ansible_collections.campus.flask_sso.plugins.module_utils.sp_site import look as look_for_site
 
 
 def main() -> None:
@@ -139,6 +154,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
+            "site": {"type": "str"},
+            "journal_directory": {"type": "path", "default": "/var/lib/flask_sso"},
             "names": {"type": "list", "elements": "str", "required": True},
             "step": {"type": "str", "choices": ["deploy", "publish", "switch", "retire"], "default": "deploy"},
             "given": {"type": "dict", "default": {}},
@@ -150,8 +167,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     path, names, step = module.params["path"], module.params["names"], module.params["step"]
-    metadata = module.params["metadata"] or ""
-    found = look(path, names, module.params["application"])
+    application, place = module.params["application"], {}
+    if module.params["site"]:
+        site = look_for_site(path, module.params["site"], module.params["journal_directory"])
+        application = os.path.join(path, "keys/active") if site.shared else application
+        path, place = site.home, {"place": asdict(site)}
+    metadata = os.path.join(path, module.params["metadata"]) if module.params["metadata"] else ""
+    found = look(path, names, application)
     if step == "deploy":
         plan = plan_deployment(found, path, module.params["given"])
     else:
@@ -159,7 +181,7 @@ def main() -> None:
         if not plan.faults:
             plan = plan_step(found, path, names, step)
     sha256 = module.sha256(metadata) if os.path.isfile(metadata) else ""
-    module.exit_json(changed=False, metadata_sha256=sha256, **asdict(plan))
+    module.exit_json(changed=False, metadata_sha256=sha256, **place, **asdict(plan))
 
 
 if __name__ == "__main__":

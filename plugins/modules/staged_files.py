@@ -41,6 +41,11 @@ options:
         collection, unless it matches O(exclude). What other sites use, too, stays, as does a directory that holds
         other files.
     type: bool
+  shared_with:
+    description:
+      - Other sites that go on to use what O(restore) would restore. It stays, and is restored with the last of them.
+    type: list
+    elements: str
   checks:
     description: Commands that check the configuration on disk. They run only if something was changed.
     type: list
@@ -115,6 +120,11 @@ made_paths:
   returned: success
   type: list
   elements: str
+shared_paths:
+  description: Those of RV(used_paths) that other sites use, too.
+  returned: success
+  type: list
+  elements: str
 stopped_units:
   description: Those of O(units) that do not run or are not enabled.
   returned: success
@@ -123,6 +133,7 @@ stopped_units:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.campus.flask_sso.plugins.module_utils.only_run import only_run
 from ansible_collections.campus.flask_sso.plugins.module_utils.staging import FILES_OPTION, SITE_OPTIONS, Staging
 
 
@@ -142,27 +153,32 @@ def main() -> None:
             "purge": {"type": "list", "elements": "str"},
             "exclude": {"type": "list", "elements": "str"},
             "restore": {"type": "bool"},
+            "shared_with": {"type": "list", "elements": "str"},
             "checks": {"type": "list", "elements": "dict", "options": check_options},
             "units": {"type": "list", "elements": "str"},
         },
         required_one_of=[["files", "purge", "restore"]],
+        required_by={"shared_with": ["restore"]},
         mutually_exclusive=[["files", "restore"], ["purge", "restore"]],
         supports_check_mode=True,
     )
     if module.params["exclude"] and module.params["purge"] is None and not module.params["restore"]:
         module.fail_json(msg="exclude means nothing without purge or restore.", changed_paths=[])
-    staging = Staging(module)
-    used_paths, made_paths = staging.originals.paths(staging.site), staging.originals.made(staging.site)
-    changed_paths = staging.stage()
-    stopped_units = [unit for unit in module.params["units"] or [] if not staging.systemd.keeps(unit)]
-    module.exit_json(
-        changed=bool(changed_paths or stopped_units),
-        changed_paths=changed_paths,
-        used_paths=used_paths,
-        made_paths=made_paths,
-        stopped_units=stopped_units,
-        diff=staging.diff,
-    )
+    with only_run(module):
+        staging = Staging(module)
+        used_paths, made_paths = staging.originals.paths(staging.site), staging.originals.made(staging.site)
+        shared_paths = staging.originals.shared(staging.site)
+        changed_paths = staging.stage()
+        stopped_units = [unit for unit in module.params["units"] or [] if not staging.systemd.keeps(unit)]
+        module.exit_json(
+            changed=bool(changed_paths or stopped_units),
+            changed_paths=changed_paths,
+            used_paths=used_paths,
+            made_paths=made_paths,
+            shared_paths=shared_paths,
+            stopped_units=stopped_units,
+            diff=staging.diff,
+        )
 
 
 if __name__ == "__main__":

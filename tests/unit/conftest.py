@@ -14,6 +14,11 @@ from types import ModuleType
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.loader import init_plugin_loader
+from hypothesis import settings
+
+# On a busy machine, slowness is no fault.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # Templates find the collection's filters and lookups only if Ansible itself imports it.
 init_plugin_loader([str(Path(__file__).parents[2] / ".collections")])

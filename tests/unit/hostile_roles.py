@@ -104,11 +104,13 @@ class Site:
                 "python_version": "3.11.2",
             },
             "ansible_managed": "flask_sso",
-            "apache_ssl__found": {
+            "apache_ssl__found": {"key": {"public": "", "msg": ""}, "replaced": False} | {
                 name: []
-                for name in ("elsewhere", "files", "foreign", "listens", "loaded", "pages", "rivals", "served")
+                for name in (
+                    "elsewhere", "files", "foreign", "listens", "loaded", "locations", "pages", "rivals", "served"
+                )
             },
-            "base_system_host": {"firewall": "", "listeners": [], "packages": []},
+            "base_system_host": {"firewall": "", "listeners": [], "packages": [], "selinux": "", "selinux_missing": []},
             "flask_app__fetched": {"skipped": True},
             "flask_app__found": {"conflicts": []},
             "flask_app__source": {"excluded": [], "requirements_sha256": "1" * 64, "sha256": "0" * 64},
@@ -118,13 +120,18 @@ class Site:
             "openid_connect__keys": {"skipped": True},
             "openid_connect__profile": trusted(profiles["openid_connect"]),
             "saml_sp__form": {"skipped": True},
-            "saml_sp__metadata": {},
+            "saml_sp__download": {"skipped": True},
+            "saml_sp__metadata": {"skipped": True},
             "saml_sp__profile": trusted(profiles["saml_sp"]),
+            "shibboleth_sp__answer": {"skipped": True},
             "shibboleth_sp__keys": {"links": ["active"]},
+            "shibboleth_sp__place": {"home": "/etc/shibboleth", "further": False, "others": [], "services": {}},
         }  # fmt: skip
         settings = {
             "flask_app_source": str(source),
             "flask_sso_server_name": NAME,
+            "load_balancer_nodes": {"web1": "192.0.2.11"},
+            "load_balancer_ready_path": "/readyz",
             "openid_connect_client_id": "web",
             "openid_connect_client_secret": "not-a-secret",
             "private_ca_directory": str(directory / "ca"),

@@ -191,6 +191,22 @@ def test_a_file_that_a_reload_does_not_load_restarts_the_unit(service, systemctl
     assert asked == ["reload-or-restart web.service", "restart web.service", "reload-or-restart web.service"]
 
 
+def test_a_drop_in_of_the_unit_restarts_it_also_when_it_goes(service, systemctl):
+    """Those of other units, and a directory alone, do not."""
+    service.stage({"path": "web.service.d", "state": "directory"}, {"path": "other.service.d", "state": "directory"})
+    service.activate(action="reload")
+    service.stage({"path": "other.service.d/a.conf"})
+    service.activate(action="reload")
+    service.stage({"path": "web.service.d/a.conf", "content": "new"})
+    service.activate(action="reload")
+    service.stage({"path": "web.service.d/a.conf", "state": "absent"})
+    service.activate(action="reload")
+    service.activate(action="reload")
+    asked = [line for line in systemctl.read_text().splitlines() if "restart web.service" in line]
+    reload = "reload-or-restart web.service"
+    assert asked == [reload, reload, "restart web.service", "restart web.service", reload]
+
+
 def test_reload_happens_even_when_only_another_service_changed(service, systemctl):
     assert service.activate(action="reload")["changed"]
     assert "reload-or-restart web.service" in systemctl.read_text()
@@ -398,3 +414,42 @@ def test_step_that_fails_afterwards_is_reported_and_the_new_files_stay(service, 
     assert result["msg"].endswith("It has printed nothing.")
     assert (service.etc / "a.conf").read_text() == "new\n"
     assert not service.journal.exists()
+
+
+@pytest.fixture
+def connections(monkeypatch) -> Iterator[list[str]]:
+    """Have the site take connections in these ways, one after the other; all of the list has to be used."""
+    answers: list[str] = []
+    monkeypatch.setattr(activation, "HANDOVER_SECONDS", 0)
+    monkeypatch.setattr(activation, "connection_state", lambda _address, _timeout: answers.pop(0))
+    yield answers
+    assert answers == []
+
+
+def reloads(service, connections: list[str], answers: list[str]) -> dict:
+    """Stage a file, and reload the unit, whose site gives these answers."""
+    connections += answers
+    service.stage({"path": "a.conf", "content": "new\n"})
+    return service.activate(action="reload", address="https://site.invalid")
+
+
+def test_processes_that_crash_after_a_reload_get_another_one(service, systemctl, connections):
+    assert reloads(service, connections, ["served", "silent", "served"])["changed"]
+    assert [line for line in systemctl.read_text().splitlines() if "load" in line][1:] == [
+        "reload-or-restart web.service",
+        "reload web.service",
+    ]
+
+
+def test_unit_that_takes_no_connections_any_more_gets_its_files_back(service, systemctl, connections):
+    result = reloads(service, connections, ["served", "silent", "silent"])
+    assert "It takes no connections at https://site.invalid." in result["msg"]
+    assert tree(service.etc) == {}
+
+
+def test_unit_that_took_no_connections_before_is_not_asked(service, systemctl, connections):
+    assert reloads(service, connections, ["silent"])["changed"]
+
+
+def test_site_that_is_removed_need_not_be_served(service, systemctl, connections):
+    assert reloads(service, connections, ["served", "closed"])["changed"]

@@ -273,3 +273,14 @@ def test_a_release_that_the_account_cannot_read_is_built(state, programs, releas
 
 def test_without_a_source_there_is_no_release(state):
     assert state()["release_complete"] is False
+
+
+def test_what_the_site_was_deployed_with_is_read_back(host, state):
+    """Where it is recorded, and the record is whole."""
+    record = "etc/guestbook/releases/variables"
+    assert state(variables=f"{host.root}/{record}")["variables"] == {}
+    host.write(record, '{"apache_ssl_hsts_seconds": "0123456789ab"}\n')
+    assert state(variables=f"{host.root}/{record}")["variables"] == {"apache_ssl_hsts_seconds": "0123456789ab"}
+    host.write(record, '{"apache_ssl_')
+    assert state(variables=f"{host.root}/{record}")["variables"] == {}
+    assert state()["variables"] == {}

@@ -68,7 +68,7 @@ def gunicorn(files) -> SimpleNamespace:
         "flask_app__tls_path": str(files),
         "flask_app_tls_client_crl_file": "",
         "flask_app_tls_client_seconds": 10,
-        **dict.fromkeys(("flask_app_processes", "flask_app_threads", "flask_app_request_seconds"), 1),
+        **dict.fromkeys(("flask_app_processes", "flask_app_threads", "flask_app__longest_seconds"), 1),
     }
     settings = {}
     exec(templates.get_template("gunicorn.py.j2").render(variables), settings)  # noqa: S102 (as gunicorn does)

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the documentation shows is what Ansible and the roles accept; molecule/readme runs the examples of roles."""
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import examples
@@ -14,6 +16,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = examples.ROOT
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
+#: The inventory of the README, whose group some of the plays are for.
+EXAMPLE = ("-i", "inventories/example/hosts.yml")
 #: Its users set its variables in the inventory, and do not list it.
 NO_EXAMPLE = {"saml_sp"}
 
@@ -51,13 +55,30 @@ def test_each_role_shows_a_playbook_with_itself(page: Path):
     assert any(f"campus.flask_sso.{role}\n" in text for text in examples.playbooks(page)) == (role not in NO_EXAMPLE)
 
 
-def test_ansible_accepts_the_playbooks(tmp_path: Path):
+def written(found: Callable[[Path], list[str]], directory: Path) -> list[Path]:
+    """Write the examples of all pages that a function finds into files."""
     paths = []
     for page in PAGES:
-        for number, text in enumerate(examples.playbooks(page)):
-            paths.append(tmp_path / f"{name(page).replace('/', '-')}-{number}.yml")
+        for number, text in enumerate(found(page)):
+            paths.append(directory / f"{name(page).replace('/', '-')}-{number}.yml")
             paths[-1].write_text(text, "utf-8")
-    ansible = Path(sys.executable).with_name("ansible-playbook")
-    command = [ansible, "-i", "web,", "--syntax-check", *paths]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert paths
+    return paths
+
+
+def run(program: str, *arguments: object, **environment: str) -> tuple[int, str]:
+    """Run a program of Ansible; return its exit status and what it complains about."""
+    command = [Path(sys.executable).with_name(program), *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_ansible_accepts_the_playbooks(tmp_path: Path):
+    paths = written(examples.playbooks, tmp_path)
+    assert run("ansible-playbook", *EXAMPLE, "-i", "web,", "--syntax-check", *paths) == (0, "")
+
+
+def test_ansible_accepts_the_inventories(tmp_path: Path):
+    paths = [*sorted(ROOT.glob("inventories/*/hosts.yml")), *written(examples.inventories, tmp_path)]
+    sources = [word for path in paths for word in ("-i", path)]
+    assert run("ansible-inventory", "--list", *sources, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true") == (0, "")

@@ -76,3 +76,16 @@ def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(h
     os.utime(packages, (0, 0))
     os.utime(host, (36000, 36000))
     assert host_state.package_lists_hours(str(host), 43200) == 2
+
+
+@pytest.mark.parametrize(("text", "mode"), [("1", "enforcing"), ("0", "permissive"), (None, "")])
+def test_the_mode_of_selinux_is_the_kernels(tmp_path, text, mode):
+    path = tmp_path / "enforce"
+    if text is not None:
+        path.write_text(text)
+    assert host_state.selinux(str(path)) == mode
+
+
+def test_commands_of_selinux_that_are_missing_are_named(state):
+    with patch.object(host_state, "SELINUX_COMMANDS", ["sh", "no-such-command"]):
+        assert state()["selinux_missing"] == ["no-such-command"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import httpd_inventory
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 STOCK = {
     "apache2.conf": "Include mods-enabled/*.load\nInclude mods-enabled/*.conf\nInclude ports.conf\n"
@@ -93,9 +95,53 @@ def test_default_httpd_has_no_foreign_files(look):
     assert (found["listens"], found["served"], found["loaded"]) == ([80, 443], [80], ["alias"])
 
 
+ROOT_TEXT = "# Written by us.\nListen 80\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign", "replaced"),
+    [
+        (STOCK["apache2.conf"], [], False),
+        (STOCK["apache2.conf"] + "Timeout 5\n", ["apache2.conf"], False),
+        (ROOT_TEXT, [], True),
+        ("# Written by us.\nof an earlier version\n", [], True),
+    ],
+    ids=["stock", "changed", "ours", "ours of an earlier version"],
+)
+def test_a_changed_root_file_is_foreign_where_it_would_be_replaced(look, etc, text, foreign, replaced):
+    (etc / "apache2.conf").write_text(text)
+    found = look(root_text=ROOT_TEXT)
+    assert (found["foreign"], found["replaced"]) == ([str(etc / name) for name in foreign], replaced)
+    assert str(etc / "apache2.conf") not in look()["foreign"]
+
+
 def test_host_without_httpd_has_nothing(look, etc):
     found = look(root=str(etc / "none"), enabled=[str(etc / "none/*")], stock=["false"], document_root="/none")
-    assert {key: value for key, value in found.items() if value and key != "invocation"} == {}
+    assert {name: value for name, value in found.items() if value and name not in ("invocation", "key")} == {}
+    assert found["key"]["public"] == ""
+
+
+@pytest.mark.parametrize("key", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())])
+def test_public_part_of_the_key_is_as_in_its_certificate(look, tmp_path, key):
+    path = tmp_path / "key.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    found = look(key=str(path))["key"]["public"]
+    assert found.encode() == key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("no key", "Could not"), (None, "There is no file")])
+def test_reason_is_told_why_there_is_no_key(look, tmp_path, text, reason):
+    if text:
+        (tmp_path / "key.pem").write_text(text)
+    found = look(key=str(tmp_path / "key.pem"))["key"]
+    assert found["public"] == ""
+    assert reason in found["msg"]
+
+
+def test_a_host_without_openssl_is_told_of(look, tmp_path, monkeypatch):
+    (tmp_path / "key.pem").touch()
+    monkeypatch.setattr(httpd_inventory.AnsibleModule, "get_bin_path", lambda *_words: None)
+    assert look(key=str(tmp_path / "key.pem"))["key"] == {"public": "", "msg": "The command openssl is missing."}
 
 
 @pytest.mark.parametrize(
@@ -209,3 +255,18 @@ def test_former_name_of_a_site_is_a_rival_and_the_site_itself_is_not(look, etc):
     write(etc / "sites-enabled/flask_sso-former.conf", text)
     former = str(etc / "sites-enabled/flask_sso-former.conf")
     assert look()["rivals"] == [{"path": former, "ours": True, "what": "app.example.org"}]
+
+
+def test_paths_with_rules_are_reported_with_the_files_that_have_them(look, etc):
+    rules = etc / "flask_sso/app/20-rules.conf"
+    write(
+        rules,
+        "<Location /notes/>\n</Location>\n<Location />\n</Location>\n<Location ~ ^/x>\n</Location>\n"
+        "Alias /static /srv/static\nProxyPass /static !\n",
+    )
+    host = "<VirtualHost *:443>\nServerName {}\nInclude {}\n</VirtualHost>\n"
+    write(etc / "sites-enabled/flask_sso-app.conf", host.format("app.example.org", rules))
+    write(etc / "flask_sso/wiki/20-rules.conf", "<Location /wiki>\n</Location>\n")
+    write(etc / "sites-enabled/wiki.conf", host.format("wiki.example.org", etc / "flask_sso/wiki/20-rules.conf"))
+    found = [{"path": str(rules), "location": path} for path in ("/notes", "/", "/static", "/static")]
+    assert look()["locations"] == found

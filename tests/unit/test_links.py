@@ -67,3 +67,12 @@ def test_a_comment_that_names_a_page_that_is_gone_is_refused(tmp_path: Path):
     (tmp_path / "roles").mkdir()
     (tmp_path / "roles/main.yml").write_text("# see docs/guide.md, docs/gone.md and https://x.org/docs/a.md\n", "utf-8")
     assert found(tmp_path, "") == ["roles/main.yml: there is no docs/gone.md"]
+
+
+def test_a_page_that_names_a_file_that_is_gone_is_refused(tmp_path: Path):
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks/site.yml").touch()
+    command = "```\nansible-playbook -i inventories/mine/hosts.yml playbooks/site.yml playbooks/gone.yml\n```\n"
+    text = f"{command}`molecule/NAME/molecule.yml` and `tests/unit/test_gone.py`.\n"
+    gone = ["playbooks/gone.yml", "tests/unit/test_gone.py"]
+    assert found(tmp_path, text) == [f"README.md: there is no {name}" for name in gone]

@@ -118,6 +118,28 @@ def test_what_another_site_uses_stays_until_that_is_removed(service, deployed):
     assert tree(service.etc) == deployed
 
 
+def test_what_one_of_two_sites_no_longer_wants_stays_as_long_as_the_other_does(service, systemctl):
+    """In any order of their runs, and without a change by the first one."""
+    unwanted = {"path": "sandbox.conf", "state": "absent", "shared": True}
+    for site in ("one", "two"):
+        service.stage({"path": "sandbox.conf", "content": "strict\n"}, site=site)
+        service.activate(site=site)
+    for _run in range(2):
+        assert not service.stage(unwanted, site="one")["changed"]
+        assert (service.etc / "sandbox.conf").exists()
+    assert not service.stage({"path": "sandbox.conf", "content": "strict\n"}, site="two")["changed"]
+    assert service.stage(unwanted, site="two")["changed"]
+    service.activate(site="two")
+    assert (tree(service.etc), records(service)) == ({}, [])
+
+
+def test_what_no_other_site_wants_is_removed(service, systemctl):
+    service.stage({"path": "sandbox.conf", "content": "strict\n"})
+    service.activate()
+    assert service.stage({"path": "sandbox.conf", "state": "absent", "shared": True})["changed"]
+    assert tree(service.etc) == {}
+
+
 def test_a_failed_check_leaves_the_site_as_it_was(service, deployed):
     now = tree(service.etc)
     assert "line 7 is wrong" in remove(service, checks=REFUSE)["msg"]
@@ -213,3 +235,20 @@ def test_diff_does_not_show_what_only_some_accounts_can_read(service, deployed):
     assert "Listen 80" in shown
     assert "(not shown)" in shown
     assert "'a\\n'" not in shown
+
+
+def test_what_other_sites_go_on_to_use_stays_and_is_restored_with_the_last_of_them(service, deployed):
+    deploy(service, "other")
+    now = tree(service.etc)
+    said = remove(service, shared_with=["other"], check_mode=True)
+    assert (said["changed"], records(service)) == (False, ["service.originals"])
+    assert not remove(service, shared_with=["other"])["changed"]
+    assert tree(service.etc) == now
+    assert remove(service)["used_paths"] == []
+    remove(service, "other")
+    assert tree(service.etc) == deployed
+    assert records(service) == []
+
+
+def test_sites_that_share_mean_nothing_without_a_removal(service):
+    assert "missing parameter" in service.stage({"path": "a", "content": "a"}, shared_with=["other"])["msg"]

@@ -3,6 +3,7 @@
 """A host's own site is requested by its name, and without the proxies of the environment."""
 
 import json
+import socket
 import ssl
 import struct
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
 from threading import Thread
 
 import pytest
-from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask_server
+from ansible_collections.campus.flask_sso.plugins.module_utils.own_site import ask_server, connection_state
 from ansible_collections.campus.flask_sso.plugins.modules import own_site
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -96,6 +97,13 @@ def test_every_answer_is_an_answer(ask, address, path, status):
     assert ask(url=address + path)["status"] == status
 
 
+def test_further_pages_come_in_their_order(ask, address):
+    result = ask(url=f"{address}/missing", also=[f"{address}/page", f"{address}/broken"])
+    assert result["status"] == 404
+    assert [page["status"] for page in result["also"]] == [200, 503]
+    assert [page["content"].split()[-1] for page in result["also"]] == ["/page", "/broken"]
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -169,3 +177,34 @@ def test_server_that_hangs_up_has_not_answered(tmp_path):
         server.shutdown()
     with pytest.raises(OSError, match="refused"):
         ask_server(path, "uwsgi", f"http://{NAME}/", 5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x28", "served", id="an alert, as it wants a certificate"),
+        pytest.param(b"", "silent", id="the end of the connection, as the process crashes"),
+        pytest.param(None, "silent", id="nothing, as no process takes the connection"),
+    ],
+)
+def test_port_alone_does_not_serve(answer: bytes | None, state: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1)
+                connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+
+        if answer is not None:
+            Thread(target=serve, daemon=True).start()
+        assert connection_state(f"https://{NAME}:{server.getsockname()[1]}/", 0.5) == state
+
+
+def test_port_where_nothing_listens_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert connection_state(f"https://{NAME}:{port}/", 0.5) == "closed"

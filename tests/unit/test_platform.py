@@ -73,8 +73,8 @@ def test_another_family_is_refused_in_one_sentence():
     with pytest.raises(AnsibleLookupError) as refused:
         ask("Suse", "openSUSE Leap", "15.6")
     assert str(refused.value) == (
-        "web runs openSUSE Leap 15.6, of the Suse family. Use a host of the Debian family (tested on Debian 12) or of "
-        "the RHEL family (prepared for version 9)."
+        "web runs openSUSE Leap 15.6, of the Suse family. Use a host of the Debian family (Debian 12 or 13, "
+        "Ubuntu 24.04) or of the RHEL family (version 9 or 10)."
     )
 
 

@@ -11,12 +11,13 @@ import file_formats
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.campus.flask_sso.plugins.filter.cil_path import cil_path
 from ansible_collections.campus.flask_sso.plugins.filter.environment_file_value import environment_file_value
 from ansible_collections.campus.flask_sso.plugins.filter.httpd_argument import httpd_argument
 from ansible_collections.campus.flask_sso.plugins.filter.ini_value import ini_value
 from ansible_collections.campus.flask_sso.plugins.filter.python_literal import python_literal
 from ansible_collections.campus.flask_sso.plugins.filter.systemd_word import systemd_word
-from ansible_collections.campus.flask_sso.plugins.filter.xml_text import xml_text
+from ansible_collections.campus.flask_sso.plugins.filter.xml_text import IMPOSSIBLE, xml_text
 from ansible_collections.campus.flask_sso.plugins.filter.yaml_value import yaml_value
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -108,6 +109,13 @@ def test_what_xml_cannot_have_is_an_error(text):
         xml_text(text)
 
 
+def test_xml_has_a_form_for_what_its_parser_reads_and_nothing_else():
+    """These are the ranges of its specification, of which not one code point is missing."""
+    possible = {*range(0x20, 0xD800), *range(0xE000, 0xFFFE), *range(0x10000, 0x110000), 0x9, 0xA, 0xD}
+    every = "".join(map(chr, range(0x110000)))
+    assert set(map(ord, IMPOSSIBLE.findall(every))) == set(range(0x110000)) - possible
+
+
 @pytest.mark.parametrize("text", ["a\0", "\ufdd0", "\ufffe", "\udcff"])
 def test_what_a_unit_cannot_have_is_an_error(text):
     with pytest.raises(AnsibleFilterError, match="A unit of systemd cannot have"):
@@ -132,3 +140,24 @@ def test_what_uwsgi_would_replace_is_an_error(text):
 @pytest.mark.parametrize("quote", [httpd_argument, xml_text, systemd_word, ini_value, python_literal])
 def test_numbers_are_text(quote, value):
     assert str(value) in quote(value)
+
+
+@given(st.from_regex(r"(/[A-Za-z0-9._+@-]{1,9}){1,4}", fullmatch=True), TEXTS)
+def test_a_file_context_matches_its_path_alone(path, other):
+    pattern = re.compile(quoted(cil_path, path).strip('"'))
+    assert pattern.fullmatch(path)
+    assert other == path or not pattern.fullmatch(other)
+
+
+def test_a_file_context_may_cover_what_is_below():
+    pattern = re.compile(cil_path("/srv/app.d", below=True).strip('"'))
+    assert pattern.fullmatch("/srv/app.d")
+    assert pattern.fullmatch("/srv/app.d/x/y")
+    assert not pattern.fullmatch("/srv/app.dx")
+    assert not pattern.fullmatch("/srv/appxd/x")
+
+
+@pytest.mark.parametrize("path", ["srv", "/srv/a b", '/srv/"', "/srv/(a)", "/", "", "/srv/a\n"])
+def test_a_path_that_no_file_context_can_have_is_an_error(path):
+    with pytest.raises(AnsibleFilterError, match="Write an absolute path without spaces"):
+        cil_path(path)

@@ -6,29 +6,46 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
 FILES = Path(__file__).parents[2] / "roles/flask_app/files"
-# What only root may do.
+# What only root may do. Of what root itself does there is a list.
+CHANGES = ["chmod", "ln", "mkdir", "rm", "tar"]
 PROGRAMS = {
-    "runuser": 'shift 3; exec "$@"',
-    "chown": "exit 0",
+    "runuser": 'ACCOUNT=$2; export ACCOUNT; shift 3; exec "$@"',
+    "chown": '[ "${ACCOUNT-}" ] || echo "chown $*" >>"$LISTED"',
+    **{name: f'[ "${{ACCOUNT-}}" ] || echo "{name} $*" >>"$LISTED"; exec /usr/bin/{name} "$@"' for name in CHANGES},
     "install": 'for last; do :; done; exec touch "$last"',
-    "find": 'case "$*" in *-readable*) printf "%s" "$FOUND" ;; *) exec /usr/bin/find "$@" ;; esac',
+    "find": 'case "$*" in *-readable*) printf "%s" "$FOUND" ;; *-user*) ;; *) exec /usr/bin/find "$@" ;; esac',
 }
 
 
 @pytest.fixture
-def run(programs):
+def listed(tmp_path) -> Path:
+    """The list of what root has changed."""
+    path = tmp_path / "listed"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def run(programs, listed):
     """Run a script of the role with these arguments; return what it came to."""
     programs(PROGRAMS)
 
     def call(script: str, *arguments: object, found: str = "") -> subprocess.CompletedProcess:
         command = ["sh", "-euc", (FILES / script).read_text(), "sh", *map(str, arguments)]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd="/", env=os.environ | {"FOUND": found}
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=os.environ | {"FOUND": found, "LISTED": str(listed)},
         )
 
     return call
@@ -42,6 +59,21 @@ def release(tmp_path) -> Path:
     (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/bin/python").symlink_to(sys.executable)
     return tmp_path / "release"
+
+
+@pytest.fixture
+def begin(run, release, tmp_path):
+    """Begin the release 1 beside that release, from an archive with its application."""
+    incoming = tmp_path / "incoming"
+
+    def call() -> subprocess.CompletedProcess:
+        incoming.mkdir(exist_ok=True)
+        with tarfile.open(incoming / "app.tar", "w") as archive:
+            archive.add(release / "app", ".")
+        paths = (tmp_path, tmp_path / "releases/1", tmp_path / "venvs/1")
+        return run("begin_release.sh", *paths, "owner", incoming, "app.tar")
+
+    return call
 
 
 def complete(run, release, code: str, found: str = "") -> subprocess.CompletedProcess:
@@ -71,29 +103,50 @@ def test_a_release_that_its_account_cannot_read_is_refused(run, release):
     assert not (release / "complete").exists()
 
 
-def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, release):
-    directory = release.parent
-    (directory / "releases").mkdir()
-    arguments = (directory, directory / "releases/1", directory / "venv", "owner")
-    assert run("begin_release.sh", *arguments).stdout == ""
-    (directory / "releases/1/app/left").touch()
-    (directory / "venv/complete").touch()
-    assert run("begin_release.sh", *arguments).stdout == "venv\n"
-    assert not (directory / "releases/1/app/left").exists()
-    (directory / "releases/1/app/kept").touch()
-    (directory / "releases/1/complete").touch()
-    run("begin_release.sh", *arguments)
-    assert (directory / "releases/1/app/kept").exists()
+def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begin, tmp_path):
+    release, venv = tmp_path / "releases/1", tmp_path / "venvs/1"
+    assert begin().stdout == ""
+    (release / "app/left").touch()
+    assert run("begin_venv.sh", venv, "server.txt", "x==1", "constraints.txt", "").returncode == 0
+    assert (venv / "server.txt").read_text() == "x==1\n"
+    (venv / "complete").touch()
+    assert begin().stdout == "venv\n"
+    assert not (release / "app/left").exists()
+    (release / "app/kept").touch()
+    (release / "complete").touch()
+    begin()
+    assert (release / "app/kept").exists()
 
 
-def test_a_link_in_the_place_of_a_directory_is_not_followed(run, release):
-    elsewhere = release.parent / "elsewhere"
-    elsewhere.mkdir()
-    (release.parent / "releases").symlink_to(elsewhere)
-    begun = run("begin_release.sh", release.parent, release.parent / "releases/1", release.parent / "venv", "owner")
+def test_an_application_is_unpacked_with_the_time_of_its_release(begin, release, tmp_path):
+    os.utime(release / "app/wsgi.py", (0, 0))
+    begun = begin()
+    assert (begun.returncode, begun.stderr) == (0, "")
+    assert (tmp_path / "releases/1/app/wsgi.py").read_text() == "application = None\n"
+    assert time.time() - (tmp_path / "releases/1/app/wsgi.py").stat().st_mtime < 60
+    assert not (tmp_path / "incoming").exists()
+
+
+def test_root_changes_nothing_that_an_owner_could_replace_by_a_link(run, begin, release, listed, tmp_path):
+    begin()
+    begun = listed.read_text().splitlines()
+    assert begun == [
+        f"mkdir --parents {tmp_path}",
+        f"chown --no-dereference owner:owner {tmp_path}",
+        f"rm --recursive --force {tmp_path}/incoming",
+    ]
+    complete(run, release, "")
+    assert listed.read_text().splitlines() == begun
+
+
+def test_a_link_in_the_place_of_the_directory_is_not_followed(run, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "app").symlink_to(tmp_path / "elsewhere")
+    paths = (tmp_path / "app", tmp_path / "app/releases/1", tmp_path / "app/venvs/1")
+    begun = run("begin_release.sh", *paths, "owner", tmp_path / "incoming", "app.tar")
     assert begun.returncode == 1
-    assert "releases is a link. Remove it." in begun.stderr
-    assert not list(elsewhere.iterdir())
+    assert "app is a link. Remove it." in begun.stderr
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_what_only_root_can_read_is_opened_but_not_what_a_link_leads_to(run, release, tmp_path):
@@ -118,6 +171,21 @@ def test_a_virtual_environment_that_is_a_link_is_not_opened(run, release, tmp_pa
     assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("failing", ["", "server.txt", "requirements.txt"])
+def test_server_is_installed_first_and_what_follows_may_not_change_it(run, programs, tmp_path, failing):
+    pip = f'echo "$@" >>{tmp_path}/calls; [ "$6" != "{failing}" ] || {{ echo unknown >&2; exit 1; }}'
+    programs(
+        {"python9": f'mkdir -p "$4/bin"; printf "%s\\n" "#!/bin/sh" \'{pip}\' >"$4/bin/pip"; chmod +x "$4/bin/pip"'}
+    )
+    venv = tmp_path / "venv"
+    done = run("fill_venv.sh", venv, "python9", "requirements.txt", "server.txt", "--no-index")
+    calls = (tmp_path / "calls").read_text().splitlines()
+    install = "install --disable-pip-version-check --no-input --compile --requirement"
+    wanted = [f"{install} server.txt --no-index", f"{install} requirements.txt --constraint {venv}/constraints.txt"]
+    assert calls == (wanted[:1] if failing == "server.txt" else wanted)
+    assert (done.returncode, done.stderr) == ((1, "unknown\n") if failing else (0, ""))
+
+
 @pytest.mark.parametrize("name", ["releases", "venvs", "wheels"])
 def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
     (tmp_path / "elsewhere/kept").mkdir(parents=True)
@@ -128,3 +196,15 @@ def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
     removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
     assert removed.returncode == 1
     assert (tmp_path / "elsewhere/kept").exists()
+
+
+def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs, tmp_path):
+    for path in ("elsewhere/old", "app/releases/old", "app/venvs", "app/wheels"):
+        (tmp_path / path).mkdir(parents=True)
+    # The owner acts when the releases have been listed.
+    exchange = f"mv {tmp_path}/app/releases {tmp_path}/away; ln -s {tmp_path}/elsewhere {tmp_path}/app/releases"
+    programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    assert removed.returncode == 1
+    assert "releases is a link. Remove it." in removed.stderr
+    assert (tmp_path / "elsewhere/old").exists()

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.campus.flask_sso.plugins.modules import release_info
 
-REMOVE_UNUSED = Path(__file__).parents[2] / "roles/flask_app/files/remove_unused.sh"
+ROLE = Path(__file__).parents[2] / "roles/flask_app"
+REMOVE_UNUSED = ROLE / "files/remove_unused.sh"
 SETTINGS = ("environment", "current")
 
 
@@ -283,3 +285,8 @@ def test_release_that_runs_stays_even_if_it_was_not_recorded(application):
     application.build("b")
     assert application.remove_unused("b", 1) == ["b"]
     assert os.listdir(application.records) == []
+
+
+def test_a_rollback_begins_with_its_checks():
+    tasks = yaml.safe_load((ROLE / "tasks/rollback.yml").read_text("utf-8"))
+    assert tasks[0]["ansible.builtin.import_tasks"] == "rollback_preflight.yml"

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from staged_service import Service, tree
 
@@ -64,7 +64,6 @@ def test_site_without_a_name_is_refused(service, site):
 CHANGES = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["one", "two"]), st.integers(0, 3)), max_size=6)
 
 
-@settings(deadline=None)  # it writes files
 @given(CHANGES, st.permutations("ab"))
 def test_sites_are_rolled_back_in_any_order(run_module, changes, order):
     """The first leaves what the other one changed last, the second leaves nothing."""

@@ -18,7 +18,11 @@ def run(monkeypatch):
     """Run the program with arguments as an account, root by default; return what it executes."""
     environment = jinja2.Environment()  # noqa: S701 (it makes no HTML)
     environment.filters["campus.flask_sso.python_literal"] = python_literal
-    variables = {"flask_app__properties": ["User=web", 'Environment="A=ü\\n"'], "flask_app_user": "web"}
+    variables = {
+        "flask_app__maintenance_path": "/run/portal-steps",
+        "flask_app__properties": ["User=web", 'Environment="A=ü\\n"'],
+        "flask_app_user": "web",
+    }
     code = compile(environment.from_string(TEMPLATE.read_text("utf-8")).render(variables), "web-run", "exec")
 
     def execute(*arguments: str, uid: int = 0) -> list[str]:
@@ -41,6 +45,15 @@ def test_command_keeps_its_arguments_and_gets_the_sandbox(run):
 
 def test_time_limit_is_systemds(run):
     assert "--property=RuntimeMaxSec=60" in run("--seconds", "60", "flask", "db", "upgrade")
+
+
+def test_maintenance_ends_with_the_last_command(run):
+    """Each has a directory in the one that httpd looks for, and removes both, unless another's is in it, too."""
+    words = [word for _ in range(2) for word in " ".join(run("--maintenance", "flask", "db", "upgrade")).split()]
+    own = {word for word in words if word.startswith("/run/portal-steps/")}
+    assert len(own) == 2
+    assert words.count("/run/portal-steps") == 2
+    assert words.count("--property=ExecStopPost=-+/usr/bin/rmdir") == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from ansible_collections.campus.flask_sso.plugins.module_utils import journal, snapshot
 from ansible_collections.campus.flask_sso.plugins.modules import staged_files
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from staged_service import ACCEPT, OWNER, REFUSE, Service, tree
 
@@ -114,7 +114,6 @@ NAMES = ["a", "b", "b/c", "b/d"]
 KINDS = st.sampled_from(["absent", "file", "directory", "link"])
 
 
-@settings(deadline=None)  # it writes files
 @given(st.tuples(*[KINDS] * len(NAMES)), st.tuples(*[KINDS] * len(NAMES)))
 def test_failed_check_leaves_every_file_as_it_was(run_module, before, wanted):
     with TemporaryDirectory() as directory:
@@ -266,3 +265,19 @@ def test_full_disk_leaves_every_file_as_it_was(service, monkeypatch, writer):
     assert "No space left on device" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_what_is_written_gets_the_label_of_its_own_name(service, monkeypatch, kind):
+    """With SELinux, a file that is renamed into place would keep the label of its temporary name."""
+    labels = {}
+
+    class SELinux:
+        is_selinux_enabled = staticmethod(lambda: 1)
+        matchpathcon = staticmethod(lambda path, _mode: [0, f"label of {path}"])
+        lsetfilecon = staticmethod(labels.__setitem__)
+
+    monkeypatch.setattr(snapshot, "selinux", SELinux)
+    service.stage({"path": "new", "state": kind, **({"target": "/"} if kind == "link" else {})})
+    path = str(service.etc / "new")
+    assert labels[path] == f"label of {path}"

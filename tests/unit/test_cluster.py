@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes of a cluster change one after the other once they serve, and have what a login needs on all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from hostile_roles import ROOT, trusted
+
+VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/cluster.yml").read_text("utf-8"))
+AGREED = {
+    "saml_sp_keys_directory": "/keys",
+    "shibboleth_sp_sealer_file": "/keys/sealer.keys",
+    "flask_app_credentials": {"secret_key": "k" * 64},
+    "apache_ssl_certificate_source": "provided",
+    "apache_ssl_proxy_protocol_from": ["192.0.2.10"],
+}
+BALANCERS = {"balancer": {}}
+
+
+def value(expression: Any, nodes: dict[str, dict], balancers: dict[str, dict], **variables: Any) -> Any:
+    """Return a template's value in a run for these nodes.
+
+    :param expression: The template.
+    :param nodes: What is known of each node.
+    :param balancers: The same of the balancers; without any, the hosts are no cluster.
+    :param variables: Variables of a node.
+    """
+    groups = {"flask_sso": list(nodes)} | ({"flask_sso_balancers": list(balancers)} if balancers else {})
+    known = {"groups": groups, "hostvars": nodes | balancers}
+    return Templar(loader=DataLoader(), variables=trusted(VARIABLES) | known | variables).template(trusted(expression))
+
+
+def play(name: str) -> dict[str, Any]:
+    """Return the play of a playbook that changes nodes."""
+    *_, found = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text("utf-8"))
+    return found
+
+
+def answers(*codes: int | None) -> dict[str, dict]:
+    """Return nodes that have answered with these status codes, or not at all."""
+    answers = [{"status": code} if code else {"msg": "refused"} for code in codes]
+    return {f"web{number}": {"site_served": answer} for number, answer in enumerate(answers)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "balancers", "hosts_at_a_time"),
+    [
+        (answers(None, None, None), BALANCERS, 0),
+        (answers(None, 200), BALANCERS, 1),
+        (answers(200, 503), BALANCERS, 1),
+        (answers(503, 503), BALANCERS, 0),
+        ({"web0": {"site_served": {"skipped": True}}, "web1": {"site_served": {"skipped": True}}}, {}, 0),
+        (answers(None) | {"not in this run": {}}, BALANCERS, 0),
+    ],
+    ids=["new nodes", "a new node among others", "a node has failed", "none serves", "no cluster", "new nodes alone"],
+)
+def test_site_is_changed_node_by_node_once_one_serves_it(nodes, balancers, hosts_at_a_time):
+    assert value(play("site")["serial"], nodes, balancers) == hosts_at_a_time
+
+
+@pytest.mark.parametrize("name", ["release", "rollback"])
+@pytest.mark.parametrize(("balancers", "hosts_at_a_time"), [(BALANCERS, 1), ({}, 0)], ids=["cluster", "no cluster"])
+def test_releases_are_changed_node_by_node(name, balancers, hosts_at_a_time):
+    assert value(play(name)["serial"], {"web1": {}}, balancers) == hosts_at_a_time
+
+
+def steps(task: dict[str, Any]) -> list[str]:
+    """Return the names of the files of tasks that a task imports, also through a file of the playbooks."""
+    file = task.get("ansible.builtin.include_tasks")
+    if isinstance(file, str):
+        included = yaml.safe_load((ROOT / "playbooks" / file).read_text("utf-8"))
+        return [step for inner in included for step in steps(inner)]
+    return [Path(task.get("ansible.builtin.import_tasks", "a change")).name]
+
+
+@pytest.mark.parametrize("name", ["site", "release", "rollback"])
+def test_node_is_outside_of_its_balancers_while_it_changes(name):
+    done = [file for task in play(name)["tasks"] for file in steps(task)]
+    taken_out, put_back = done.index("take_out.yml"), done.index("put_back.yml")
+    assert "a change" in done[taken_out:put_back]
+
+
+def faults(balancers: dict[str, dict], **variables: Any) -> list[str]:
+    """Return what the checks of a cluster say about the variables of a node."""
+    checks = value("{{ cluster_checks }}", {"web1": {}, "web2": {}}, balancers, **variables)
+    return [check["otherwise"] for check in checks if not check["that"]]
+
+
+def test_nothing_is_wrong_with_nodes_that_agree():
+    assert faults(BALANCERS, **AGREED) == []
+
+
+@pytest.mark.parametrize("name", AGREED)
+def test_what_nodes_have_to_agree_on_is_required_of_a_cluster_alone(name):
+    variables = {other: agreed for other, agreed in AGREED.items() if other != name}
+    (fault,) = faults(BALANCERS, **variables)
+    assert name in fault
+    assert faults({}, **variables) == []
+
+
+def test_one_host_behind_a_balancer_shares_nothing():
+    groups = {"groups": {"flask_sso": ["web1"], "flask_sso_balancers": ["balancer"]}}
+    proxy = {"apache_ssl_proxy_protocol_from": AGREED["apache_ssl_proxy_protocol_from"]}
+    checks = value("{{ cluster_checks }}", {"web1": {}}, BALANCERS, **groups, **proxy)
+    assert [check["otherwise"] for check in checks if not check["that"]] == []
+
+
+def test_sites_without_saml_need_no_keys_of_a_service_provider():
+    variables = AGREED | {
+        "saml_sp_keys_directory": "",
+        "shibboleth_sp_sealer_file": "",
+        "flask_sso_authentication": "client_certificates",
+    }
+    assert faults(BALANCERS, **variables) == []
+
+
+def test_balancers_that_tell_no_addresses_need_not_be_known():
+    balancers = {"balancer": {"load_balancer_proxy_protocol": False}}
+    assert faults(balancers, **AGREED | {"apache_ssl_proxy_protocol_from": []}) == []

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What HAProxy is told of the nodes, and which variables its role refuses."""
+
+import hostile_roles
+import pytest
+
+NODES = {"web1": "192.0.2.11", "web2": "2001:db8::12"}
+GIVEN = {
+    "load_balancer_ready_path": "/readyz",
+    "load_balancer_ca_file": "",
+    "load_balancer_nodes": NODES,
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> hostile_roles.Site:
+    """A site of which nothing is wrong."""
+    site = hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    site.given |= GIVEN
+    return site
+
+
+def sections(site: hostile_roles.Site, **variables: object) -> dict[str, list[str]]:
+    """Return the lines of the configuration by the sections that they are in.
+
+    :param variables: Variables that are different.
+    """
+    found: dict[str, list[str]] = {}
+    for line in site.made("load_balancer", "haproxy.cfg.j2", variables).splitlines():
+        if line and not line.startswith((" ", "#")):
+            lines = found.setdefault(line.strip(), [])
+        elif line.strip() and not line.strip().startswith("#"):
+            lines.append(line.strip())
+    return found
+
+
+def words(lines: list[str], first: str) -> set[str]:
+    """Return the words of all lines that begin with a keyword."""
+    return {word for line in lines for word in line.split() if line.startswith(f"{first} ")}
+
+
+def test_nothing_is_wrong_with_the_nodes(site):
+    assert site.faults("load_balancer", GIVEN) == []
+
+
+@pytest.mark.parametrize("tls", ["passthrough", "terminate"])
+def test_every_node_is_asked_for_its_readiness_over_verified_tls(site, tls):
+    nodes = sections(site, load_balancer_tls=tls)["backend nodes"]
+    assert any(line.startswith("http-check send meth GET uri /readyz ") for line in nodes)
+    assert {"check-ssl", "required", "check-sni", "verifyhost"} <= words(nodes, "default-server")
+    assert {line.split()[2] for line in nodes if line.startswith("server ")} == {"192.0.2.11:443", "[2001:db8::12]:443"}
+
+
+def test_what_is_passed_through_is_not_read(site):
+    made = sections(site)
+    assert "mode tcp" in made["frontend https"]
+    assert "mode tcp" in made["backend nodes"]
+    assert not {"ssl", "cookie"} & words(made["frontend https"], "bind") | words(made["backend nodes"], "cookie")
+
+
+def test_cookie_reaches_the_node_with_the_response_of_another_site(site):
+    nodes = sections(site, load_balancer_tls="terminate")["backend nodes"]
+    cookie = words(nodes, "cookie")
+    assert {"__Host-flask_app-node", "httponly", "secure", '"SameSite=None"'} <= cookie
+    assert all(line.split()[1] == line.split()[-1] for line in nodes if line.startswith("server "))
+    assert "ssl" in words(nodes, "default-server")
+
+
+def test_only_safe_requests_are_repeated(site):
+    nodes = sections(site, load_balancer_tls="terminate")["backend nodes"]
+    assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in nodes
+
+
+@pytest.mark.parametrize("tls", ["passthrough", "terminate"])
+def test_visitors_do_not_wait_for_a_node_that_is_lost(site, tls):
+    made = sections(site, load_balancer_tls=tls)
+    assert "option redispatch 1" in made["defaults"]
+    assert {"tcp-ut", "fastinter"} <= words(made["backend nodes"], "default-server")
+    assert "shutdown-sessions" not in words(made["backend nodes"], "default-server")
+    assert "option srvtcpka" in made["backend nodes"]
+
+
+@pytest.mark.parametrize("front", ["frontend http", "frontend https"])
+def test_proxy_protocol_is_accepted_from_the_given_addresses_alone(site, front):
+    def accepted(**variables: object) -> list[str]:
+        lines = sections(site, **variables)[front]
+        assert "accept-proxy" not in words(lines, "bind")
+        return [line for line in lines if "expect-proxy" in line]
+
+    assert accepted() == []
+    assert accepted(load_balancer_proxy_protocol_from=["192.0.2.1", "2001:db8::/32"]) == [
+        "tcp-request connection expect-proxy layer4 if { src 192.0.2.1 }",
+        "tcp-request connection expect-proxy layer4 if { src 2001:db8::/32 }",
+    ]
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_nodes_are_told_the_visitors_addresses_if_they_expect_it(site, tells):
+    told = words(sections(site, load_balancer_proxy_protocol=tells)["backend nodes"], "default-server")
+    assert ("send-proxy-v2" in told) is ("check-send-proxy" in told) is tells
+
+
+def test_redirect_goes_to_the_name_of_the_site_whatever_was_asked_for(site):
+    made = sections(site, load_balancer_https_port=8443)["frontend http"]
+    assert f"http-request redirect prefix https://{hostile_roles.NAME}:8443 code 301" in made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("load_balancer_site", "Site"),
+        ("load_balancer_server_name", "app.example.org\n"),
+        ("load_balancer_server_name", "app.example.org code 301"),
+        ("load_balancer_nodes", {}),
+        ("load_balancer_nodes", {"a b": "192.0.2.1"}),
+        ("load_balancer_nodes", {"web1": "192.0.2.1:443"}),
+        ("load_balancer_nodes", {"web1": "192.0.2.1 backup"}),
+        ("load_balancer_nodes", {"web1": "$HOME"}),
+        ("load_balancer_ready_path", ""),
+        ("load_balancer_ready_path", "/ready z"),
+        ("load_balancer_ca_file", "/missing.pem#"),
+        ("load_balancer_http_port", 443),
+        ("load_balancer_node_port", 0),
+        ("load_balancer_connections", 0),
+        ("load_balancer_response_seconds", "60"),
+        ("load_balancer_check_seconds", True),
+        ("load_balancer_proxy_protocol", "yes"),
+        ("load_balancer_proxy_protocol_from", ["192.0.2.1 }"]),
+        ("load_balancer_proxy_protocol_from", ["balancer.example.org"]),
+        ("load_balancer_tls", "terminate"),
+        ("load_balancer_tls", "both"),
+    ],
+)
+def test_value_is_refused(site, name, value):
+    faults = site.faults("load_balancer", {**GIVEN, name: value, "ansible_check_mode": False})
+    assert any(name in fault for fault in faults)
+
+
+def test_client_certificates_are_passed_through(site):
+    variables = {"flask_sso_authentication": "client_certificates", "load_balancer_tls": "terminate"}
+    assert any("load_balancer_tls: passthrough" in fault for fault in site.faults("load_balancer", variables))
+
+
+def test_host_that_serves_something_else_is_refused(site):
+    host = {"listeners": [{"port": 443, "name": "apache2"}], "packages": []}
+    faults = site.faults("load_balancer", {"base_system_host": host, "load_balancer_https_port": 443})
+    assert any("apache2" in fault for fault in faults)

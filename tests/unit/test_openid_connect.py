@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: campus.flask_sso contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What httpd and the administrator of the provider are told about logins and programs."""
+
+import re
+
+import hostile_roles
+import pytest
+
+PROVIDER = {
+    name: f"https://idp.example.org/{name}"
+    for name in ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "end_session_endpoint")
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return what makes a file of the role for a provider with further metadata, from variables."""
+    site = hostile_roles.Site(tmp_path)
+
+    def make(template: str, metadata: dict[str, object], **variables: object) -> str:
+        return site.made("openid_connect", template, {"openid_connect__provider": PROVIDER | metadata} | variables)
+
+    return make
+
+
+@pytest.fixture
+def fragment(made):
+    """Return what makes the fragment of httpd from rules."""
+
+    def from_rules(rules: list[dict]) -> str:
+        return made("fragment.conf.j2", {}, openid_connect_protected=rules)
+
+    return from_rules
+
+
+def section(fragment: str, path: str) -> str:
+    """Return what the last section of a path says."""
+    return re.findall(rf"<Location {path}>\n(.*?)</Location>", fragment, re.DOTALL)[-1]
+
+
+def test_provider_reaches_the_redirect_uri_if_all_paths_are_for_programs(fragment):
+    """A section has what it does not set from that of "/"."""
+    text = fragment([{"path": "/", "programs": True}])
+    assert "AuthName programs" in section(text, "/")
+    assert "AuthName users\n    OIDCPassClaimsAs environment" in section(text, "/openid-connect")
+
+
+@pytest.mark.parametrize("value", [True, "true", "yes"])
+def test_path_is_for_programs(fragment, value):
+    text = fragment([{"path": "/api", "programs": value}])
+    assert "AuthType oauth20" in section(text, "/api")
+    assert "OIDCOAuthVerifyJwksUri" in text
+
+
+@pytest.mark.parametrize("value", [False, "false", "no"])
+def test_path_is_for_users(fragment, value):
+    text = fragment([{"path": "/api", "programs": value}, {"path": "/login"}])
+    assert "AuthType openid-connect" in section(text, "/api")
+    assert "OIDCOAuth" not in text
+
+
+@pytest.mark.parametrize(
+    ("supported", "wanted", "used"),
+    [
+        (None, "", "client_secret_basic"),
+        (["client_secret_post", "client_secret_basic"], "", "client_secret_basic"),
+        (["private_key_jwt", "client_secret_post"], "", "client_secret_post"),
+        (["client_secret_post", "client_secret_basic"], "client_secret_post", "client_secret_post"),
+    ],
+)
+def test_secret_is_sent_as_the_provider_takes_it(made, supported, wanted, used):
+    """The administrator of the provider reads in the sheet which way it is."""
+    metadata = {"token_endpoint_auth_methods_supported": supported} if supported else {}
+    chosen = {"openid_connect_client_authentication": wanted}
+    assert f"\nOIDCProviderTokenEndpointAuth {used}\n" in made("fragment.conf.j2", metadata, **chosen)
+    assert f"| Authentication of the site | `{used}`, with the client secret |" in made(
+        "registration.md.j2", metadata, **chosen
+    )
+
+
+@pytest.mark.parametrize("metadata", [{}, {"backchannel_logout_supported": False}])
+def test_sheet_says_that_logouts_may_not_arrive(made, metadata):
+    """A provider without back-channel logout cannot end a session of the site."""
+    warning = "without it, a logout there ends no session here |"
+    assert warning in made("registration.md.j2", metadata)
+    assert warning not in made("registration.md.j2", {"backchannel_logout_supported": True})
+
+
+def test_white_space_makes_no_other_redirect_uri(fragment):
+    """The module ignores it, and the rules for the redirect URI do not hold with it."""
+    (pattern,) = re.findall(r'<LocationMatch "(.+)">', fragment([]))
+    pattern = pattern.replace(r"\\", "\\").replace(r"\z", r"\Z")
+    for path in (
+        " /openid-connect/callback",
+        "/openid-connect\t/callback",
+        "/o penid-connect/callback",
+        "/openid-connect/callback\n",
+    ):
+        assert re.search(pattern, path), path
+    for path in ("/openid-connect/callback", "/openid-connect/callback/x", "/openid-connect", "/"):
+        assert not re.search(pattern, path), path
