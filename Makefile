@@ -5,13 +5,13 @@ VENV := .venv
 SHELL := bash
 BENCH := molecule/shared/bench
 # The scenarios that take longest begin first.
-SLOW := servers swap client_certificates reuse metadata_trust key_rotation openid_connect refusals removal certificates default real_applications app_saml gunicorn_mtls
+SLOW := servers swap sites interruptions cluster change_under_load client_certificates el9 debian13 reuse metadata_trust key_rotation openid_connect refusals removal doctor certificates default real_applications app_saml gunicorn_mtls
 SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools) $(wildcard roles/*/files/*.sh)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-client-certificates test lint unit bench down clean tools
+.PHONY: help demo demo-client-certificates test test-long test-compat lint unit bench down clean tools
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,12 @@ test: tools ## run everything: linters, unit tests, every scenario, two at a tim
 	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
 
+test-long: export FLASK_SSO_LONG := 1
+test-long: test ## run everything, kill a run at 25 tasks instead of five, and send a gigabyte
+
+test-compat: ## run default with the oldest and the newest ansible-core, as far as their Python is here
+	tools/compat
+
 # Commands with a + print at once, the others when the scenario has ended.
 test-%: tools ## run one scenario from nothing
 	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
@@ -56,6 +62,7 @@ lint: tools ## check style, types, spelling, licenses, and drift and links of th
 	codespell
 	REUSE_ENCODING_MODULE=charset_normalizer reuse lint --lines
 	python tools/role_docs.py --check
+	python tools/doctor_docs.py --check
 	python tools/links.py
 	python tools/boundaries.py
 	antsibull-changelog lint

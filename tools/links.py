@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fail where the documentation links to a file or a heading that is not there, or another file names such a page.
+"""Fail where the documentation links to a file or a heading that is not there, or a file names one that is gone.
 
 Addresses on the web are not asked.
 """
@@ -21,10 +21,14 @@ CODE = re.compile(r"`[^`\n]+`")
 HEADING = re.compile(r"^#{1,6} +(.+?) *#* *$", re.MULTILINE)
 ANCHOR = re.compile(r"""<a (?:id|name)=["']([^"']+)["']""")
 LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?: +\"[^\"]*\")?\)")
-#: How comments and messages name a page.
-PAGE = re.compile(r"(?<![\w/])docs/[\w-]+\.md\b")
 #: Where pages are, and what else names them.
 FOLDERS = ["app", "benchmarks", "docs", "inventories", "molecule", "playbooks", "plugins", "roles", "tools"]
+#: How a page names a file of the collection. A name in upper case stands for many, and inventories/mine is the user's.
+IN_PAGES = re.compile(
+    rf"(?<![\w./{{}}-])(?!inventories/mine/)(?:{'|'.join(FOLDERS)}|tests)/[a-z0-9_/.-]+\.(?:md|py|yml)\b"
+)
+#: How comments and messages name a page or a playbook.
+ELSEWHERE = re.compile(r"(?<![\w./{}-])(?:docs/[\w-]+\.md|playbooks/[a-z0-9_/-]+\.yml)\b")
 
 
 def anchors(text: str) -> set[str]:
@@ -65,7 +69,7 @@ def broken(page: Path, root: Path) -> Iterator[str]:
 
 
 def misnamed(path: Path, root: Path) -> Iterator[str]:
-    """Find the pages that a file names and that are not there.
+    """Find the files of the collection that a file names and that are not there.
 
     :param path: The file.
     :param root: Directory of the collection.
@@ -75,7 +79,8 @@ def misnamed(path: Path, root: Path) -> Iterator[str]:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:
         return
-    for name in sorted(set(PAGE.findall(text))):
+    named = IN_PAGES if path.suffix == ".md" else ELSEWHERE
+    for name in sorted(set(named.findall(text))):
         if not (root / name).exists():
             yield f"{path.relative_to(root)}: there is no {name}"
 

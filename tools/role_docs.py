@@ -27,7 +27,10 @@ BEGIN, END = "<!-- begin: made from meta/argument_specs.yml by tools/role_docs.p
 SHARED = re.compile(r"\bflask_sso_[a-z]\w*")
 #: The option that describes a variable of several options, where they say different things about it.
 DESCRIBED_BY = {
+    "flask_sso_beside": "apache_ssl_beside",
+    "flask_sso_maintenance": "flask_app_maintenance",
     "flask_sso_path_prefix": "flask_app_path_prefix",
+    "flask_sso_ready_path": "flask_app_ready_path",
     "flask_sso_remove_data": "flask_app_remove_data",
     "flask_sso_server_name": "apache_ssl_server_name",
     "flask_sso_site": "apache_ssl_site",
