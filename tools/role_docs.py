@@ -24,7 +24,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- begin: made from meta/argument_specs.yml by tools/role_docs.py -->", "<!-- end -->"
 
-SHARED = re.compile(r"\bflask_sso_[a-z]\w*")
+#: A group of the inventory is none.
+SHARED = re.compile(r"(?<!groups\[')\bflask_sso_[a-z]\w*")
 #: The option that describes a variable of several options, where they say different things about it.
 DESCRIBED_BY = {
     "flask_sso_beside": "apache_ssl_beside",

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The archive that is published holds what users need, and nothing that happens to be in the tree."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ DEVELOPMENT = [
     "Makefile",
     "REUSE.toml",
     "ansible.cfg",
+    "app/requirements-dev.txt",
     "app/tests",
     "benchmarks",
     "changelogs/config.yaml",
@@ -59,6 +62,11 @@ PRIVATE = [
 def is_for(path: str, place: str) -> bool:
     """Return whether a path is a place, or below it; "." is what begins with a dot at the top."""
     return path.startswith(".") if place == "." else path == place or path.startswith(place + "/")
+
+
+#: They are gone once a version is released.
+FRAGMENTS = "changelogs/fragments"
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
 @pytest.fixture(scope="module")
@@ -103,4 +111,16 @@ def test_nothing_private_is_published(published: set[str]):
 
 
 def test_the_list_of_development_files_has_no_missing_file(tracked: set[str]):
-    assert [place for place in DEVELOPMENT if not any(is_for(name, place) for name in tracked)] == []
+    assert [place for place in DEVELOPMENT if not any(is_for(name, place) for name in tracked)] in ([], [FRAGMENTS])
+
+
+def test_published_pages_link_to_published_files(published: set[str]):
+    """Whether a link leads anywhere in a checkout is for tools/links.py."""
+    pages = [name for name in published if name.endswith(".md")]
+    links = {
+        (page, os.path.normpath(Path(page).parent / link))
+        for page in pages
+        for link in LINK.findall((ROOT / page).read_text("utf-8"))
+    }
+    assert len(links) > 50
+    assert [(page, link) for page, link in sorted(links) if not any(is_for(name, link) for name in published)] == []

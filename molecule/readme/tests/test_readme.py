@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stranger copies the example of a role's README, and it works.
 
-All run on one host, in this order. Those of base_system, shibboleth_sp and app_saml are not run: they bring a system up
-to date, or need the identity provider that they name.
+All run on one host, in this order. Not run are those of base_system, which brings a system up to date, of
+shibboleth_sp, openid_connect and app_saml, which need the provider that they name, and of load_balancer, which needs a
+host of its own.
 """
 
 from __future__ import annotations
@@ -58,7 +59,17 @@ def test_mod_wsgi_app_serves_an_application(run):
 
 
 @pytest.mark.parametrize(
-    "role", ["httpd_platform", "private_ca", "flask_app", "uwsgi_proxy", "client_certificates", "reverse_proxy"]
+    "role",
+    [
+        "httpd_platform",
+        "private_ca",
+        "flask_app",
+        "uwsgi_proxy",
+        "client_certificates",
+        "reverse_proxy",
+        "selinux_policy",
+        "doctor",
+    ],
 )
 def test_the_example_runs(run, role):
     run(role)
