@@ -42,6 +42,10 @@ firewall:
   description: The firewall service that runs, V(firewalld), V(ufw) or V(nftables); empty where none does.
   returned: success
   type: str
+fips:
+  description: Whether the kernel is in FIPS mode, where OpenSSL has approved algorithms only.
+  returned: success
+  type: bool
 listeners:
   description: Programs that listen on a TCP port.
   returned: success
@@ -85,6 +89,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 FIREWALLS = ["firewalld", "ufw", "nftables"]
+FIPS = "/proc/sys/crypto/fips_enabled"
 SELINUX = "/sys/fs/selinux/enforce"
 SELINUX_COMMANDS = ["semodule", "restorecon", "getsebool", "setsebool"]
 
@@ -134,6 +139,18 @@ def active(names, output):
     return next((name for name, state in zip(names, output.splitlines()) if state == "active"), "")
 
 
+def fips(path):
+    """Return whether the kernel is in FIPS mode.
+
+    :param str path: The kernel's file that has it.
+    :returns: Whether it is.
+    """
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="ascii") as stream:
+        return stream.read(1) == "1"
+
+
 def selinux(path):
     """Return the mode of SELinux.
 
@@ -172,6 +189,7 @@ def main():
             output(["ss", "--no-header", "--numeric", "--tcp", "--listening", "--processes"], check_rc=True)
         ),
         firewall=active(FIREWALLS, output(["systemctl", "is-active", *FIREWALLS])),
+        fips=fips(FIPS),
         selinux=selinux(SELINUX),
         selinux_missing=[name for name in SELINUX_COMMANDS if not module.get_bin_path(name)],
     )

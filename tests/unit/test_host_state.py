@@ -54,6 +54,13 @@ def test_a_host_that_cannot_list_its_ports_is_told_what_to_install(state):
     assert "Install the package iproute2" in result["msg"]
 
 
+@pytest.mark.parametrize(("content", "on"), [("1\n", True), ("0\n", False), (None, False)])
+def test_whether_the_kernel_is_in_fips_mode(tmp_path, content, on):
+    if content is not None:
+        (tmp_path / "fips_enabled").write_text(content, "ascii")
+    assert host_state.fips(str(tmp_path / "fips_enabled")) is on
+
+
 def test_the_first_firewall_that_runs_is_the_firewall(state):
     assert state()["firewall"] == "ufw"
 

@@ -69,13 +69,39 @@ def test_files_are_read_once(write):
     assert ask("Debian", "Debian", "12.5", "name") == {"a": 0}
 
 
-def test_another_family_is_refused_in_one_sentence():
+@pytest.mark.parametrize(
+    ("family", "distribution", "version"),
+    [
+        ("Suse", "openSUSE Leap", "15.6"),
+        ("Debian", "Debian", "11.11"),
+        ("Debian", "Ubuntu", "22.04"),
+        ("Debian", "Linux Mint", "22.1"),
+        ("Debian", "Kali", "2026.1"),
+        ("RedHat", "AlmaLinux", "8.10"),
+        ("RedHat", "Fedora", "44"),
+        ("RedHat", "Amazon", "2023"),
+    ],
+)
+def test_another_distribution_or_an_older_release_is_refused_in_one_sentence(family, distribution, version):
     with pytest.raises(AnsibleLookupError) as refused:
-        ask("Suse", "openSUSE Leap", "15.6")
+        ask(family, distribution, version)
     assert str(refused.value) == (
-        "web runs openSUSE Leap 15.6, of the Suse family. Use a host of the Debian family (Debian 12 or 13, "
-        "Ubuntu 24.04) or of the RHEL family (version 9 or 10)."
+        f"web runs {distribution} {version}. Use a host with Debian 12 or 13, Ubuntu 24.04, or AlmaLinux, RHEL, "
+        "Rocky Linux or another of their family, version 9 or 10."
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "distribution", "version"),
+    [
+        ("Debian", "Debian", "14.0"),
+        ("Debian", "Ubuntu", "26.04"),
+        ("RedHat", "CentOS", "9"),
+        ("RedHat", "OracleLinux", "10.1"),
+    ],
+)
+def test_a_later_release_is_tried(family, distribution, version):
+    assert ask(family, distribution, version)["service"]
 
 
 def test_a_play_without_facts_is_told_so():

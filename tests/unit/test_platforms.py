@@ -154,6 +154,13 @@ def test_a_fingerprint_of_another_form_is_refused(faults, digits):
     assert "Write 40 hexadecimal digits" in said
 
 
+def test_each_key_needs_a_fingerprint_of_its_own(faults):
+    keys = {"gpgkey": ["https://a.example/1", "https://a.example/2"], "fingerprints": ["0" * 40]}
+    repository = {"baseurl": ["https://a.example"], **keys}
+    (said,) = faults(facts(*PLATFORMS["alma-9"]), "shibboleth_sp", {"shibboleth_sp_repository": repository})
+    assert "has 2 addresses in gpgkey and 1 fingerprints" in said
+
+
 @pytest.mark.parametrize(
     ("name", "python", "packages"),
     [
@@ -185,6 +192,21 @@ def test_gunicorn_and_mod_wsgi_say_that_they_need_a_later_python(faults):
     assert 'gunicorn 27.0.1 needs 3.10 or later. Write a later one, for example "flask_app_python: python3.12"' in said
     (said,) = faults(host, "mod_wsgi_app", {"mod_wsgi_app_module": "compiled", "mod_wsgi_app_version": "6.1"})
     assert "mod_wsgi 6.1 needs 3.10 or later" in said
+
+
+@pytest.mark.parametrize("python", ["/usr/bin/python3", "python3.9"])
+def test_a_python_that_is_too_old_is_refused_by_any_name(faults, python):
+    host = facts(*PLATFORMS["alma-9"], python="3.9.21")
+    (said,) = faults(host, "flask_app", {"flask_app_server": "gunicorn", "flask_app_python": python})
+    assert f'flask_app_python is "{python}", on web Python 3.9' in said
+    (said,) = faults(host, "mod_wsgi_app", {"mod_wsgi_app_module": "compiled", "mod_wsgi_app_python": python})
+    assert "which on web is Python 3.9" in said
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_host_in_fips_mode_has_approved_curves_alone(made, name):
+    curves = made(name, "httpd_platform", "httpd_platform_tls_curves", base_system_host={"fips": True})
+    assert curves == "prime256v1:secp384r1"
 
 
 @pytest.mark.parametrize("name", PLATFORMS)
@@ -276,8 +298,20 @@ def test_a_boolean_of_selinux_is_asked_for_by_a_backend_on_a_port_alone(made, ro
     assert made("alma-9", role, f"{role}_part.booleans", **{f"{role}_backend": backend}) == booleans
 
 
+@pytest.mark.parametrize(("listener", "booleans"), [("unix", []), ("tcp", ["httpd_can_network_connect"])])
+def test_a_boolean_of_selinux_is_asked_for_by_shibd_on_a_port(made, listener, booleans):
+    assert made("alma-9", "shibboleth_sp", "shibboleth_sp_part.booleans", shibboleth_sp_listener=listener) == booleans
+
+
+@pytest.mark.parametrize(("server", "writes"), [("mod_wsgi", True), ("uwsgi", False)])
+def test_httpd_may_write_public_files_where_it_runs_the_application(made, server, writes):
+    variables = {"flask_app_public": True, "flask_app_server": server, "flask_app__found": {"leftovers": []}}
+    labels = made("alma-9", "flask_app", "flask_app_part.labels", **variables)
+    assert ({"path": "/srv/flask_app/public", "type": "httpd_sys_rw_content_t"} in labels) is writes
+
+
 @pytest.mark.parametrize("mode", ["enforcing", "permissive"])
 def test_a_host_whose_selinux_cannot_be_told_of_the_site_is_refused(faults, mode):
     host = {"firewall": "", "listeners": [], "packages": [], "selinux": mode, "selinux_missing": ["semodule"]}
-    (said,) = faults(facts(*PLATFORMS["alma-9"]), "apache_ssl", {}, base_system_host=host)
+    (said,) = faults(facts(*PLATFORMS["alma-9"]), "flask_app", {}, base_system_host=host)
     assert said.startswith(f"SELinux is {mode} on web, and there is no semodule")
