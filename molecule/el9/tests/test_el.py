@@ -125,6 +125,23 @@ def test_repository_that_does_not_answer_is_refused(web: Host, vendor: dict, run
     assert web.file("/etc/yum.repos.d/shibboleth.repo").content_string == known
 
 
+def test_repositories_of_the_system_that_do_not_answer_are_reported(web: Host, vendor: dict, run_site) -> None:
+    """As without a subscription; nothing has changed."""
+    web.check_output(
+        "mv /opt/el/base /opt/el/away; rm -r /var/cache/dnf; rpm --erase --justdb --nodeps python3-packaging"
+    )
+    try:
+        code, said = run_site(VARIABLES | {"shibboleth_sp_repository": vendor})
+    finally:
+        web.check_output(
+            "mv /opt/el/away /opt/el/base; rpm --install --justdb --nodeps /opt/el/base/python3-packaging-*.rpm"
+        )
+    assert code == 2, said
+    assert "does not find its packages: " in said
+    assert "register its subscription" in said
+    assert REFUSED in said
+
+
 class Policy:
     """Debian's reference policy, with and without the module of a site."""
 
