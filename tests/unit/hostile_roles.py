@@ -100,6 +100,7 @@ class Site:
             "ansible_facts": {
                 "distribution": "Debian",
                 "distribution_major_version": "12",
+                "distribution_version": "12.15",
                 "os_family": "Debian",
                 "python_version": "3.11.2",
             },

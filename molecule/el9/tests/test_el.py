@@ -175,7 +175,12 @@ def module(tmp_path_factory) -> str:
     sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests/unit")]
     from hostile_roles import Site  # noqa: PLC0415 (it is found only now)
 
-    facts = {"os_family": "Debian", "distribution": "Debian", "distribution_major_version": "12"}
+    facts = {
+        "os_family": "Debian",
+        "distribution": "Debian",
+        "distribution_major_version": "12",
+        "distribution_version": "12.15",
+    }
     found = {"ansible_facts": facts, "flask_app__found": {"leftovers": []}, "flask_sso_parts": []}
     return Site(tmp_path_factory.mktemp("site")).made("selinux_policy", "policy.cil.j2", found)
 
