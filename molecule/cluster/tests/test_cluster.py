@@ -480,8 +480,10 @@ def wait_for_boot(name: str) -> None:
             lambda host: host.exec_run(["systemctl", "stop", "haproxy.service"]),
             lambda host: host.exec_run(["systemctl", "start", "haproxy.service"]),
         ),
+        # systemd starts it again.
+        (lambda host: host.exec_run(["systemctl", "kill", "--signal=KILL", "haproxy.service"]), id),
     ],
-    ids=["host is killed", "HAProxy is stopped"],
+    ids=["host is killed", "HAProxy is stopped", "HAProxy is killed"],
 )
 def test_address_moves_once_when_its_balancer_is_lost(
     lose: Callable[[Container], object], bring_back: Callable[[Container], object], report: Callable[[str], None]
