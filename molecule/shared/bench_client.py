@@ -52,6 +52,8 @@ SITE = f"https://{HOST}"
 IDP_HOST = "auth.cern.ch"
 UNIVERSITY_HOST = "idp.university.example"
 ONELOGIN_HOST = "app.onelogin.example"
+#: IP addresses of host names that move between containers.
+MOVING: dict[str, str] = {}
 IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST, ONELOGIN_HOST)
 
 
@@ -82,7 +84,7 @@ def addresses() -> dict[str, str]:
 
     They are found once, as that takes longer than a request: who restarts or replaces a container clears this cache.
     """
-    return {name: endpoint(container)["IPAddress"] for name, container in containers().items()}
+    return {name: endpoint(container)["IPAddress"] for name, container in containers().items()} | MOVING
 
 
 def boot(host: Host, name: str = HOST) -> str:

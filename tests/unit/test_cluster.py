@@ -122,3 +122,10 @@ def test_sites_without_saml_need_no_keys_of_a_service_provider():
 def test_balancers_that_tell_no_addresses_need_not_be_known():
     balancers = {"balancer": {"load_balancer_proxy_protocol": False}}
     assert faults(balancers, **AGREED | {"apache_ssl_proxy_protocol_from": []}) == []
+
+
+@pytest.mark.parametrize(("trusted_addresses", "wrong"), [(["192.0.2.10"], True), (["192.0.2.8", "192.0.2.9"], False)])
+def test_connections_of_balancers_come_from_their_own_addresses(trusted_addresses, wrong):
+    balancers = {f"balancer{number}": {"load_balancer_virtual_addresses": ["192.0.2.10/24"]} for number in (1, 2)}
+    found = faults(balancers, **AGREED | {"apache_ssl_proxy_protocol_from": trusted_addresses})
+    assert any("balancer1, balancer2" in fault for fault in found) is bool(found) is wrong

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What HAProxy is told of the nodes, and which variables its role refuses."""
 
+import re
+
 import hostile_roles
 import pytest
 
@@ -10,6 +12,14 @@ GIVEN = {
     "load_balancer_ready_path": "/readyz",
     "load_balancer_ca_file": "",
     "load_balancer_nodes": NODES,
+}
+#: Of two balancers, this is the first one.
+MOVING = {
+    "inventory_hostname": "balancer1",
+    "load_balancer_host_addresses": {"balancer1": "192.0.2.8", "balancer2": "192.0.2.9"},
+    "load_balancer_virtual_addresses": ["192.0.2.10/24", "2001:db8::10/64"],
+    "load_balancer_interface": "eth0",
+    "ansible_facts": {"interfaces": ["lo", "eth0"], "all_ipv4_addresses": ["192.0.2.8"], "all_ipv6_addresses": []},
 }
 
 
@@ -130,6 +140,12 @@ def test_redirect_goes_to_the_name_of_the_site_whatever_was_asked_for(site):
         ("load_balancer_proxy_protocol_from", ["balancer.example.org"]),
         ("load_balancer_tls", "terminate"),
         ("load_balancer_tls", "both"),
+        ("load_balancer_virtual_addresses", ["192.0.2.10"]),
+        ("load_balancer_virtual_addresses", ["192.0.2.10/24 dev lo"]),
+        ("load_balancer_virtual_addresses", ["balancer.example.org/24"]),
+        ("load_balancer_virtual_router_id", 0),
+        ("load_balancer_virtual_router_id", 256),
+        ("load_balancer_virtual_router_id", "51"),
     ],
 )
 def test_value_is_refused(site, name, value):
@@ -146,3 +162,71 @@ def test_host_that_serves_something_else_is_refused(site):
     host = {"listeners": [{"port": 443, "name": "apache2"}], "packages": []}
     faults = site.faults("load_balancer", {"base_system_host": host, "load_balancer_https_port": 443})
     assert any("apache2" in fault for fault in faults)
+
+
+def keepalived(site: hostile_roles.Site, **variables: object) -> dict[str, list[str]]:
+    """Return the words in the innermost blocks of keepalived's configuration, by what precedes the block.
+
+    :param variables: Variables that are different.
+    """
+    made = site.made("load_balancer", "keepalived.conf.j2", MOVING | variables)
+    text = "\n".join(line for line in made.splitlines() if not line.lstrip().startswith("#"))
+    return {block: words.split() for block, words in re.findall(r"(\w+) \{([^{}]*)\}", text)}
+
+
+def test_nothing_is_wrong_with_an_address_that_moves(site):
+    assert site.faults("load_balancer", MOVING) == []
+
+
+def test_balancers_know_each_other_by_their_own_addresses(site):
+    made = [keepalived(site, inventory_hostname=name) for name in MOVING["load_balancer_host_addresses"]]
+    assert [blocks["unicast_peer"] for blocks in made] == [["192.0.2.9"], ["192.0.2.8"]]
+
+
+def test_addresses_of_both_versions_of_ip_move(site):
+    made = keepalived(site)
+    assert made["virtual_ipaddress"] == ["192.0.2.10/24"]
+    assert made["virtual_ipaddress_excluded"] == ["2001:db8::10/64", "preferred_lft", "0"]
+    own = {"balancer1": "2001:db8::8", "balancer2": "2001:db8::9"}
+    assert keepalived(site, load_balancer_host_addresses=own)["virtual_ipaddress"][0] == "2001:db8::10/64"
+
+
+def test_balancer_may_be_the_first_of_several(site):
+    alone = {"load_balancer_host_addresses": {"balancer1": "192.0.2.8"}}
+    assert site.faults("load_balancer", MOVING | alone) == []
+    assert "unicast_peer" not in keepalived(site, **alone)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("load_balancer_host_addresses", {"balancer1": "192.0.2.8", "balancer2": "balancer2.example.org"}),
+        ("load_balancer_host_addresses", {"balancer1": "192.0.2.8", "balancer2": "192.0.2.9 }"}),
+        ("load_balancer_host_addresses", {"balancer1": "192.0.2.8", "balancer2": "2001:db8::9"}),
+        ("load_balancer_host_addresses", {"balancer1": "192.0.2.7"}),
+        ("load_balancer_host_addresses", {"balancer2": "192.0.2.9"}),
+        ("load_balancer_host_addresses", {}),
+        ("load_balancer_virtual_addresses", ["2001:db8::10/64"]),
+        ("load_balancer_virtual_addresses", ["192.0.2.9/24"]),
+        ("load_balancer_interface", "eth1"),
+        ("load_balancer_interface", ""),
+    ],
+)
+def test_address_that_cannot_move_is_refused(site, name, value):
+    assert any(name in fault for fault in site.faults("load_balancer", MOVING | {name: value}))
+    if name != "load_balancer_virtual_addresses":
+        still = MOVING | {name: value, "load_balancer_virtual_addresses": []}
+        assert site.faults("load_balancer", still) == []
+
+
+@pytest.mark.parametrize(("virtual", "packages"), [([], ["haproxy"]), (["192.0.2.10/24"], ["haproxy", "keepalived"])])
+def test_keepalived_is_installed_if_an_address_moves(site, virtual, packages):
+    variables = {"load_balancer_virtual_addresses": virtual}
+    assert site.made("load_balancer", "load_balancer__packages", variables) == packages
+
+
+def test_names_of_nodes_are_those_of_the_inventory(site):
+    groups = {"all": ["web1", "web3", "balancer1"], "flask_sso": ["web1", "web3"]}
+    faults = site.faults("load_balancer", {"groups": groups, "load_balancer_nodes": NODES})
+    assert any("web2, which" in fault for fault in faults)
+    assert site.faults("load_balancer", {"groups": groups | {"flask_sso": []}, "load_balancer_nodes": NODES}) == []

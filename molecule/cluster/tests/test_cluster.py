@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import bench_client
@@ -27,6 +29,7 @@ from load import Figures, Page, load
 #: The nodes, as the inventory and HAProxy name them, and their host names.
 NODES = {f"flask-sso-web{number}{bench_client.LANE}": f"node{number or 1}.example.org" for number in ("", 2, 3)}
 FIRST, SECOND, THIRD = NODES
+BALANCERS = tuple(f"flask-sso-balancer{number}{bench_client.LANE}" for number in ("", 2))
 USERS = ("ghopper", "cpayne", "mcurie")
 #: Requests a second that are sent, and that have to arrive. Two processors run visitors, balancer, nodes and identity
 #: provider, and in `make test` another scenario.
@@ -59,36 +62,66 @@ def container(name: str) -> Container:
     return docker.from_env().containers.get(name)
 
 
-def ask(command: str) -> str:
-    """Return what HAProxy says to a command."""
-    said = container(f"flask-sso-balancer{bench_client.LANE}").exec_run(["python3", "-c", ASK, command])
+@cache
+def address() -> str:
+    """Return the address of the site, which moves between the balancers."""
+    return json.loads((FILES / "addresses.json").read_text())["site"].partition("/")[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def visitors_know_the_address() -> Iterator[None]:
+    """Send visitors to the address of the site, which no container has by itself."""
+    bench_client.MOVING[bench_client.HOST] = address()
+    bench_client.addresses.cache_clear()
+    yield
+    bench_client.MOVING.clear()
+    bench_client.addresses.cache_clear()
+
+
+def has_address(host: Container) -> bool:
+    """Return whether a balancer has the address of the site."""
+    # Docker may lose the output of so short a command.
+    look = f"ip -brief address show to {address()} | grep --quiet ."
+    return host.status == "running" and host.exec_run(["sh", "-c", look]).exit_code == 0
+
+
+def holder() -> str:
+    """Return the balancer that has the address of the site."""
+    (name,) = [name for name in BALANCERS if has_address(container(name))]
+    return name
+
+
+def ask(command: str, name: str) -> str:
+    """Return what HAProxy says to a command at a balancer."""
+    said = container(name).exec_run(["python3", "-c", ASK, command])
     assert said.exit_code == 0, said.output
     return said.output.decode()
 
 
-def balancer() -> dict[str, dict[str, str]]:
-    """Return HAProxy's statistics of each node, and of all under the name BACKEND."""
-    rows = csv.DictReader(ask("show stat").lstrip("# ").splitlines())
+def balancer(name: str = "") -> dict[str, dict[str, str]]:
+    """Return the statistics of each node, and of all under the name BACKEND, at a balancer or where the address is."""
+    rows = csv.DictReader(ask("show stat", name or holder()).lstrip("# ").splitlines())
     return {row["svname"]: row for row in rows if row["pxname"] == "nodes"}
 
 
-def states() -> dict[str, str]:
-    """Return the state in which HAProxy sees each node."""
-    return {name: row["status"] for name, row in balancer().items() if name in NODES}
+def states(name: str = "") -> dict[str, str]:
+    """Return the state in which a balancer, or the one that has the address, sees each node."""
+    return {node: row["status"] for node, row in balancer(name).items() if node in NODES}
 
 
-def wait_for(node: str, state: str, seconds: float = 60) -> float:
-    """Wait until HAProxy sees a node in a state; return how many seconds that took."""
-    began = time.monotonic()
-    while not states()[node].startswith(state):
-        assert time.monotonic() < began + seconds, states()
+def wait_for(node: str, state: str, seconds: float = 60, name: str = "") -> float:
+    """Wait until a balancer sees a node in a state; return how many seconds that took."""
+    began, name = time.monotonic(), name or holder()
+    while not states(name)[node].startswith(state):
+        assert time.monotonic() < began + seconds, states(name)
         time.sleep(0.2)
     return time.monotonic() - began
 
 
 def readdress(node: str) -> None:
     """Tell HAProxy the address of a node, as Docker gives it another one, which a host keeps."""
-    ask(f"set server nodes/{node} addr {bench_client.endpoint(container(node))['IPAddress']}")
+    for name in BALANCERS:
+        ask(f"set server nodes/{node} addr {bench_client.endpoint(container(node))['IPAddress']}", name)
     bench_client.addresses.cache_clear()
 
 
@@ -151,19 +184,19 @@ def visited() -> Iterator[Visits]:
     for node, user in zip(NODES, USERS, strict=True):
         with visitor_of(node) as session:
             pages.append(visits.member(session, user))
-    change, before = Visits(), balancer()
-    address = bench_client.addresses()[bench_client.HOST]
+    change, before = Visits(), {name: balancer(name) for name in [holder()]}
     with ExitStack() as stack:
-        change.figures = stack.enter_context(load(bench_client.SITE, pages, address, str(bench_client.CA), RATE))
+        change.figures = stack.enter_context(load(bench_client.SITE, pages, address(), str(bench_client.CA), RATE))
         change.logins = stack.enter_context(visits.logins(pause=0.5))
         time.sleep(2)
         yield change
         time.sleep(2)
-    for name, row in balancer().items():
+    name = holder()
+    for node, row in balancer(name).items():
         # HAProxy counts anew when it was reloaded.
         counts = {key: int(row[key] or 0) for key in ("wretr", "wredis", "stot", "eresp")}
-        earlier = {key: int(before.get(name, row)[key] or 0) for key in counts}
-        change.counted[name] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
+        earlier = {key: int(before.get(name, {}).get(node, {}).get(key) or 0) for key in counts}
+        change.counted[node] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +207,8 @@ def gateway() -> str:
 
 
 def test_every_node_serves_with_the_same_keys() -> None:
-    assert states() == dict.fromkeys(NODES, "UP")
+    for name in BALANCERS:
+        assert states(name) == dict.fromkeys(NODES, "UP")
     found = []
     for node in NODES:
         with visitor_of(node) as session:
@@ -280,7 +314,7 @@ def test_what_a_request_costs(report: Callable[[str], None]) -> None:
     def spent() -> tuple[float, float]:
         return tuple(
             sum(stats(name)["cpu_stats"]["cpu_usage"]["total_usage"] for name in names) / 1e6
-            for names in (front, NODES)
+            for names in (BALANCERS, NODES)
         )
 
     def stats(name: str) -> dict:
@@ -288,15 +322,13 @@ def test_what_a_request_costs(report: Callable[[str], None]) -> None:
 
     def since(before: tuple[float, float], number: int) -> str:
         each = [(after - earlier) / number for earlier, after in zip(before, spent(), strict=True)]
-        return f"{each[0]:.2f} ms of a processor at the balancer, {each[1]:.2f} ms at the nodes"
+        return f"{each[0]:.2f} ms of a processor at the balancers, {each[1]:.2f} ms at the nodes"
 
-    front = (f"flask-sso-balancer{bench_client.LANE}",)
-    address = bench_client.addresses()[bench_client.HOST]
     with visitor_of(FIRST) as session:
         known = visits.member(session, "ghopper")
     for what, pages in (("A page without a session", [Page("/healthz")]), ("A page with a session", [known])):
         before = spent()
-        with load(bench_client.SITE, pages, address, str(bench_client.CA), RATE) as figures:
+        with load(bench_client.SITE, pages, address(), str(bench_client.CA), RATE) as figures:
             time.sleep(6)
         report(f"{what}: {since(before, figures.requests)}.")
         assert figures.failed == {}
@@ -368,14 +400,16 @@ def test_rolling_release_stops_at_the_first_node_that_fails(source: Path, report
         failed = time.monotonic()
         assert code != 0
         assert f"{SECOND} :" not in said
-        assert states() == {FIRST: "MAINT", SECOND: "UP", THIRD: "UP"}
+        for name in BALANCERS:
+            assert states(name) == {FIRST: "MAINT", SECOND: "UP", THIRD: "UP"}
         start.write_text(works)
         code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
         ended = time.monotonic()
     assert code == 0, said
     report(f"A release that fails, in {failed - began:.0f} s, and one that works, in {ended - failed:.0f} s. {change}.")
     change.require_none_lost()
-    assert states() == dict.fromkeys(NODES, "UP")
+    for name in BALANCERS:
+        assert states(name) == dict.fromkeys(NODES, "UP")
     assert health() == dict.fromkeys(NODES, "released")
 
 
@@ -418,3 +452,77 @@ def test_node_is_removed_and_added(report: Callable[[str], None]) -> None:
         assert set(states()) == set(NODES)
     report(f"A node is removed and added. {change}.")
     change.require_none_lost()
+
+
+def wait_until_served(seconds: float = 60) -> None:
+    """Wait until a new visitor gets a page."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with bench_client.client(timeout=0.5) as session:
+            try:
+                if session.get("/healthz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+    pytest.fail("The site does not answer.")
+
+
+def wait_for_boot(name: str) -> None:
+    """Wait until a balancer has started, and sees every node."""
+    deadline = time.monotonic() + 60
+    while container(name).exec_run(["systemctl", "is-active", "haproxy.service", "keepalived.service"]).exit_code:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    for node in NODES:
+        wait_for(node, "UP", name=name)
+
+
+@pytest.mark.parametrize(
+    ("lose", "bring_back"),
+    [
+        (Container.kill, Container.start),
+        (
+            lambda host: host.exec_run(["systemctl", "stop", "haproxy.service"]),
+            lambda host: host.exec_run(["systemctl", "start", "haproxy.service"]),
+        ),
+        # systemd starts it again.
+        (lambda host: host.exec_run(["systemctl", "kill", "--signal=KILL", "haproxy.service"]), id),
+    ],
+    ids=["host is killed", "HAProxy is stopped", "HAProxy is killed"],
+)
+def test_address_moves_once_when_its_balancer_is_lost(
+    lose: Callable[[Container], object], bring_back: Callable[[Container], object], report: Callable[[str], None]
+) -> None:
+    """Requests fail until it has moved, but no session ends. When the balancer is back, nothing moves."""
+    lost = holder()
+    with visited() as change:
+        began = time.monotonic()
+        lose(container(lost))
+        wait_until_served()
+        served = time.monotonic()
+        time.sleep(3)
+    report(f"A balancer is lost; another one serves after {served - began:.1f} s. {change}.")
+    other = holder()
+    assert other != lost
+    assert change.figures.lost == []
+    assert [login for login in change.failed_logins if login.began > served] == []
+
+    with visited() as change:
+        bring_back(container(lost))
+        wait_for_boot(lost)
+        time.sleep(5)
+    report(f"It is back. {change}.")
+    assert holder() == other
+    change.require_none_lost()
+
+
+def test_address_is_given_up() -> None:
+    code, said = run_playbook("playbooks/balancers.yml", {"load_balancer_virtual_addresses": []})
+    assert code == 0, said
+    for name in BALANCERS:
+        assert container(name).exec_run(["systemctl", "is-active", "keepalived.service"]).exit_code != 0
+        assert not has_address(container(name))
+        assert container(name).exec_run(["test", "-e", "/etc/keepalived/keepalived.conf"]).exit_code != 0
+    code, said = run_playbook("playbooks/balancers.yml", {})
+    assert code == 0, said
+    wait_until_served()
