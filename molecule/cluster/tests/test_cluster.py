@@ -160,7 +160,7 @@ def visited() -> Iterator[Visits]:
         yield change
         time.sleep(2)
     for name, row in balancer().items():
-        # HAProxy counts from zero when it was reloaded.
+        # HAProxy counts anew when it was reloaded.
         counts = {key: int(row[key] or 0) for key in ("wretr", "wredis", "stot", "eresp")}
         earlier = {key: int(before.get(name, row)[key] or 0) for key in counts}
         change.counted[name] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
