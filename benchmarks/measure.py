@@ -32,7 +32,7 @@ WEB, SSO = (f"flask-sso-{host}{bench_client.LANE}" for host in ("web", "sso"))
 HOST = "flask.example.org"
 USERS = {"ghopper": "Grace", "cpayne": "Cecilia", "enoether": "Emmy", "mcurie": "Maria"}
 SERVICES = ("apache2", "shibd", "flask_app")
-RIVALS = ("rivals-nginx", "rivals-httpd", "rivals-gunicorn")
+BASELINES = ("baselines-nginx", "baselines-httpd", "baselines-gunicorn")
 ROUNDS, LOAD_SECONDS, IDLE_SECONDS = 5, 4, 15
 FRESH, SECOND, SCRIPT = "site.yml on a fresh host", "site.yml a second time", "bare script on a fresh host"
 RELEASE = "release.yml with one changed file"
@@ -216,15 +216,15 @@ def deployments() -> dict[str, list[float]]:
 
 
 def running_site() -> dict[str, dict]:
-    """Load the site that is deployed and its rivals, and look at its memory before and after that."""
+    """Load the site that is deployed and its baselines, and look at its memory before and after that."""
     playbook("molecule/shared/register_sp.yml")
     run("docker", "exec", WEB, "systemctl", "restart", *SERVICES)
     sizes = {"after a restart": idle_memory()}
-    playbook("benchmarks/rivals.yml")
+    playbook("benchmarks/baselines.yml")
     rates = load()
-    run("docker", "exec", WEB, "systemctl", "stop", *RIVALS)
+    run("docker", "exec", WEB, "systemctl", "stop", *BASELINES)
     sizes["after the load"] = idle_memory()
-    run("docker", "exec", WEB, "systemctl", "start", *RIVALS)
+    run("docker", "exec", WEB, "systemctl", "start", *BASELINES)
     return {"rates": rates, "memory": sizes}
 
 

@@ -43,10 +43,11 @@ requirements: [cryptography >= 42.0]
 EXAMPLES = r"""
 - name: Refuse a certificate that cannot serve the site
   ansible.builtin.assert:
-    that: judged.faults | length == 0
-    fail_msg: "{{ judged.faults | join(' ') }}"
+    that: validated.faults | length == 0
+    fail_msg: "{{ validated.faults | join(' ') }}"
   vars:
-    judged: "{{ ['host.cer', 'chain.p7b'] | campus.flask_sso.certificate_chain('key.pem', names=['app.example.org']) }}"
+    validated: >-
+      {{ ['host.cer', 'chain.p7b'] | campus.flask_sso.certificate_chain('key.pem', names=['app.example.org']) }}
 """
 
 RETURN = r"""
@@ -122,23 +123,23 @@ def certificate_chain(
     first, *aliases = names or [""]
     now = datetime.now(timezone.utc)
     leaf = max(own, key=lambda one: suitability(one, first, now))
-    authorities = [other for other in found if other not in own and may_issue(other)]
-    path = best_path(leaf, authorities, now)
+    cas = [other for other in found if other not in own and may_issue(other)]
+    path = best_path(leaf, cas, now)
     sent = [leaf, *(link for link in takewhile(lambda link: is_valid(link, now), path[1:]) if not is_root(link))]
-    gap = [missing_issuer(leaf, authorities)] if len(path) == 1 and not is_root(leaf) else []
+    gap = [missing_issuer(leaf, cas)] if len(path) == 1 and not is_root(leaf) else []
     return {
         "chain": "".join(link.public_bytes(Encoding.PEM).decode("ascii") for link in sent),
         "faults": [
             *leaf_faults(leaf, now),
             *missing_names(leaf, [first]),
             *(fault for link in sent for fault in weaknesses(link)),
-            *(gap if authorities else []),
+            *(gap if cas else []),
         ],
         "warnings": [
             *missing_names(leaf, aliases),
             *leaf_warnings(leaf, now, days),
             *path_warnings(path, now, days),
-            *([] if authorities else gap),
+            *([] if cas else gap),
         ],
     }
 
@@ -149,25 +150,25 @@ def suitability(certificate: x509.Certificate, name: str, now: datetime) -> tupl
         is_valid(certificate, now),
         not list(missing_names(certificate, [name])),
         not is_root(certificate),
-        not is_authority(certificate),
+        not is_ca(certificate),
         certificate.not_valid_after_utc,
     )
 
 
-def best_path(leaf: x509.Certificate, authorities: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+def best_path(leaf: x509.Certificate, cas: list[x509.Certificate], now: datetime) -> list[x509.Certificate]:
     """Find the best path from a certificate to a root, or as far as the CAs lead.
 
     The best one has the fewest certificates that are of no use now, then ends at a root, then is valid for longest,
     then is the shortest. No certificate is visited twice, so that loops end.
 
     :param leaf: The server's certificate.
-    :param authorities: CA certificates that may have issued it, and each other.
+    :param cas: CA certificates that may have issued it, and each other.
     :param now: The time.
     :returns: The certificate, and each one that issued the one before it.
     """
     candidates: dict[x509.Name, dict[bytes, list[x509.Certificate]]] = defaultdict(lambda: defaultdict(list))
-    for authority in authorities:
-        candidates[authority.subject][encoded(key_of(authority))].append(authority)
+    for ca in cas:
+        candidates[ca.subject][encoded(key_of(ca))].append(ca)
     number = count()  # so that certificates are never compared
     ahead, seen, ends = [(0, float("-inf"), 0, next(number), [leaf])], set(), []
     while ahead:
@@ -226,9 +227,9 @@ def weaknesses(certificate: x509.Certificate) -> Iterator[str]:
         yield f"{called(certificate)} is signed with MD5 or SHA-1, which can be forged. Give one signed with SHA-256."
 
 
-def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) -> str:
+def missing_issuer(leaf: x509.Certificate, cas: list[x509.Certificate]) -> str:
     """Yield that the issuer of a server's certificate is missing."""
-    others = f" The other certificates did not issue it: {listed(authorities)}."
+    others = f" The other certificates did not issue it: {listed(cas)}."
     access = extension(leaf, x509.AuthorityInformationAccess) or []
     places = [
         one.access_location.value for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS
@@ -236,7 +237,7 @@ def missing_issuer(leaf: x509.Certificate, authorities: list[x509.Certificate]) 
     where = f", which is at {places[0]}" if places else ""
     return (
         f"{called(leaf)} was issued by {named(leaf.issuer)}, whose certificate is missing; who does not have it cannot"
-        f" verify the chain.{others if authorities else ''} Give it as well{where}, even if it is a root."
+        f" verify the chain.{others if cas else ''} Give it as well{where}, even if it is a root."
     )
 
 
@@ -244,7 +245,7 @@ def leaf_warnings(leaf: x509.Certificate, now: datetime, days: int) -> Iterator[
     """Yield what some visitors do not accept in a server's certificate, or all of them soon."""
     if now <= leaf.not_valid_after_utc <= now + timedelta(days=days):
         yield f"{called(leaf)} expires on {moment(leaf.not_valid_after_utc)}, in fewer than {days} days. Get a new one."
-    if is_authority(leaf):
+    if is_ca(leaf):
         yield f"{called(leaf)} is a CA's (CA:TRUE), which some browsers refuse for a server. Give another one."
     key = key_of(leaf)
     usual = isinstance(getattr(key, "curve", None), (ec.SECP256R1, ec.SECP384R1))
@@ -287,7 +288,7 @@ def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
-def is_authority(certificate: x509.Certificate) -> bool:
+def is_ca(certificate: x509.Certificate) -> bool:
     """Return whether a certificate says that it is a CA's."""
     constraints = extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
@@ -295,7 +296,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 def may_issue(certificate: x509.Certificate) -> bool:
     """Return whether a certificate may be a CA's; old roots do not say that they are."""
-    return is_authority(certificate) or extension(certificate, x509.BasicConstraints) is None
+    return is_ca(certificate) or extension(certificate, x509.BasicConstraints) is None
 
 
 def is_signed_weakly(certificate: x509.Certificate) -> bool:

@@ -301,9 +301,9 @@ class Application:
         """Yield the units that this role has not written."""
         for unit in (f"{stem}.{kind}" for stem in self.units for kind in ("service", "socket")):
             found = [os.path.join(directory, unit) for directory in UNIT_DIRECTORIES]
-            foreign = [path for path in found if os.path.lexists(path) and not is_marked(path)]
-            if foreign:
-                yield f"There is a unit {unit} that this role has not written ({foreign[0]}). {ANOTHER_NAME}."
+            unmanaged = [path for path in found if os.path.lexists(path) and not is_marked(path)]
+            if unmanaged:
+                yield f"There is a unit {unit} that this role has not written ({unmanaged[0]}). {ANOTHER_NAME}."
 
     def _command_conflicts(self):
         """Yield the workers, timers and commands that this role has not written, and would remove or replace."""

@@ -102,7 +102,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-foreign:
+unmanaged:
   description:
     - Files and links among O(enabled) that an administrator added or changed, and O(root) where this collection would
       replace it.
@@ -133,7 +133,7 @@ served:
   returned: always
   type: list
   elements: int
-rivals:
+conflicting_hosts:
   description:
     - Virtual hosts that answer for one of O(names) on one of O(ports), or that take all requests to an address of this
       host away from it. Those among O(files) do not count.
@@ -369,7 +369,7 @@ def public_key(module, path):
     return {"public": "" if code else printed, "msg": said.strip()}
 
 
-def in_the_way(host, names, ports):
+def conflicts(host, names, ports):
     """List what prevents visitors from reaching a site with these names and ports.
 
     :param dict host: A virtual host, as :class:`Configuration` describes it.
@@ -417,7 +417,7 @@ def main():
         # A file with added lines is the administrator's.
         return named or (text.startswith(unused) and len(text.strip().splitlines()) == 1)
 
-    def is_foreign(path):
+    def is_unmanaged(path):
         return not ours(path) and not is_stock(path, checksums)
 
     first = wanted["root_text"].encode().partition(b"\n")[0]
@@ -434,16 +434,16 @@ def main():
     placeholder = content(wanted["placeholder"]) if os.path.isfile(wanted["placeholder"]) else None
     module.exit_json(
         changed=False,
-        foreign=list(filter(is_foreign, enabled + replaceable)),
+        unmanaged=list(filter(is_unmanaged, enabled + replaceable)),
         replaced=replaced,
         pages=sorted(path for path in pages if not os.path.isfile(path) or content(path) != placeholder),
         elsewhere=sorted({host["path"] for host, files in others if not {*enabled} & {*files}}),
         listens=sorted({port for path, port in found.listens if not ours(path)}),
         served=sorted({port for host, _files in others for port in host["ports"]}),
-        rivals=[
+        conflicting_hosts=[
             {"path": host["path"], "ours": ours(host["path"]), "what": what}
             for host, _files in found.hosts
-            for what in in_the_way(host, wanted["names"], wanted["ports"])
+            for what in conflicts(host, wanted["names"], wanted["ports"])
             if host["path"] not in wanted["files"]
         ],
         loaded=sorted({name for path, name in found.loaded if not ours(path)}),
@@ -452,7 +452,7 @@ def main():
         locations=[
             {"path": path, "location": location}
             for path, location, host in found.locations
-            if host is None or in_the_way(host, wanted["names"], wanted["ports"])
+            if host is None or conflicts(host, wanted["names"], wanted["ports"])
         ],
     )
 

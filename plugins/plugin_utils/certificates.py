@@ -41,19 +41,19 @@ LABELS = re.compile(r"(X\.?509 |TRUSTED )?CERTIFICATE|PKCS ?#?7( SIGNED DATA)?|C
 PKCS12 = re.compile(rb"\x30(?:[\x80-\x84].{0,4}?|.)\x02\x01\x03\x30", re.DOTALL)
 
 
-def needs_cryptography(judge: Callable[..., Result]) -> Callable[..., Result]:
+def needs_cryptography(plugin: Callable[..., Result]) -> Callable[..., Result]:
     """Have a filter report that the library cryptography is missing or too old.
 
-    :param judge: The filter, which works with certificates or keys.
+    :param plugin: The filter, which works with certificates or keys.
     :returns: The filter with that check.
     """
 
-    @wraps(judge)
+    @wraps(plugin)
     def checked(*args: object, **kwargs: object) -> Result:
         faults = library_faults(cryptography=CRYPTOGRAPHY)
         if faults:
             raise AnsibleFilterError(faults)
-        return judge(*args, **kwargs)
+        return plugin(*args, **kwargs)
 
     return checked
 

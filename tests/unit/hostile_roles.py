@@ -108,7 +108,8 @@ class Site:
             "apache_ssl__found": {"key": {"public": "", "msg": ""}, "replaced": False} | {
                 name: []
                 for name in (
-                    "elsewhere", "files", "foreign", "listens", "loaded", "locations", "pages", "rivals", "served"
+                    "conflicting_hosts", "elsewhere", "files", "listens", "loaded", "locations", "pages", "served",
+                    "unmanaged",
                 )
             },
             "base_system_host": {"firewall": "", "listeners": [], "packages": [], "selinux": "", "selinux_missing": []},

@@ -155,7 +155,7 @@ def test_interrupted_first_run_is_recognised(host, look):
         ({"uid": 0, "dir": "/root"}, "is root (UID 0)"),
     ],
 )
-def test_foreign_account_is_refused(host, look, account, reason):
+def test_unmanaged_account_is_refused(host, look, account, reason):
     host.add("guestbook", **account)
     (conflict,) = look()[0]
     assert 'flask_app_user is "guestbook"' in conflict
@@ -199,14 +199,14 @@ def test_group_of_the_same_name_is_refused(host, look):
         ("srv/guestbook/releases/20240101120000/", "", "with releases, which"),
     ],
 )
-def test_foreign_unit_or_directory_is_refused(host, look, path, content, reason):
+def test_unmanaged_unit_or_directory_is_refused(host, look, path, content, reason):
     host.write(path, content)
     (conflict,) = look()[0]
     assert reason in conflict
     assert "hoose another flask_app_name" in conflict
 
 
-def test_link_that_enables_a_foreign_worker_is_refused(host, look):
+def test_link_that_enables_an_unmanaged_worker_is_refused(host, look):
     wants = "etc/systemd/system/multi-user.target.wants"
     host.write("usr/lib/systemd/guestbook-worker-mail.service", "[Unit]\n")
     host.write(f"{wants}/")

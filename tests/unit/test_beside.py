@@ -24,9 +24,9 @@ def found(site: hostile_roles.Site, *locations: tuple[str, str], files: tuple[st
     :param locations: Files, seen from the directory of fragments, with a path for which they have rules.
     :param files: Further files there.
     """
-    rival = {"path": "/etc/apache2/sites-enabled/flask_sso-portal.conf", "ours": True, "what": hostile_roles.NAME}
+    conflicting = {"path": "/etc/apache2/sites-enabled/flask_sso-portal.conf", "ours": True, "what": hostile_roles.NAME}
     return site.given["apache_ssl__found"] | {
-        "rivals": [rival],
+        "conflicting_hosts": [conflicting],
         "files": [f"{FRAGMENTS}/{path}" for path in files],
         "locations": [{"path": f"{FRAGMENTS}/{path}", "location": location} for path, location in locations],
     }
@@ -88,7 +88,7 @@ def test_what_two_sites_of_a_name_cannot_have_is_refused(site, location, variabl
 )
 def test_the_site_with_the_virtual_host_has_nothing_at_paths_of_others(site, variables):
     guest = "portal/30-beside-notes.conf"
-    has = found(site, (guest, "/notes"), files=(guest,)) | {"rivals": []}
+    has = found(site, (guest, "/notes"), files=(guest,)) | {"conflicting_hosts": []}
     host = {"flask_sso_site": "portal", "flask_sso_beside": "", "flask_sso_path_prefix": ""}
     (fault,) = faults(site, has, **host, **variables)
     assert "of portal belongs to a site beside it (notes), whose rules hold there" in fault
@@ -97,7 +97,7 @@ def test_the_site_with_the_virtual_host_has_nothing_at_paths_of_others(site, var
 def test_client_certificates_of_a_whole_name_are_refused(site):
     (fault,) = faults(site, found(site, files=("portal/10-client-certificates.conf",)))
     assert "httpd can ask only for those of a whole server name" in fault
-    has = found(site, files=("notes/30-beside-wiki.conf",)) | {"rivals": []}
+    has = found(site, files=("notes/30-beside-wiki.conf",)) | {"conflicting_hosts": []}
     (fault,) = faults(site, has, flask_sso_beside="", apache_ssl_fragments=["10-client-certificates"])
     assert "also for the paths of wiki" in fault
 

@@ -630,7 +630,7 @@ def test_a_failed_login_is_only_noted_once_another_worked():
     assert result.severity == Severity.NOTE
 
 
-def test_a_list_that_is_made_anew_each_day_is_not_warned_about_in_its_first_hours():
+def test_a_crl_that_is_created_each_day_is_not_warned_about_in_its_first_hours():
     host = with_fault({"commands": {"openssl crl": revocation_list("Jan 15 00:00:00 2027", "Jan 16 00:00:00 2027")}})
     assert run(Site(host), only=["FS306"])[0].severity == Severity.OK
 

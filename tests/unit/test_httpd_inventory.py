@@ -84,14 +84,14 @@ def look(run_module, etc) -> Callable[..., dict]:
 
 
 @pytest.fixture
-def foreign(look, etc) -> Callable[[], list[str]]:
+def unmanaged(look, etc) -> Callable[[], list[str]]:
     """Return what is not stock, relative to the directory of httpd."""
-    return lambda: [str(Path(path).relative_to(etc)) for path in look()["foreign"]]
+    return lambda: [str(Path(path).relative_to(etc)) for path in look()["unmanaged"]]
 
 
-def test_default_httpd_has_no_foreign_files(look):
+def test_default_httpd_has_no_unmanaged_files(look):
     found = look()
-    assert [found[key] for key in ("foreign", "pages", "elsewhere", "rivals")] == [[]] * 4
+    assert [found[key] for key in ("unmanaged", "pages", "elsewhere", "conflicting_hosts")] == [[]] * 4
     assert (found["listens"], found["served"], found["loaded"]) == ([80, 443], [80], ["alias"])
 
 
@@ -99,7 +99,7 @@ ROOT_TEXT = "# Written by us.\nListen 80\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "foreign", "replaced"),
+    ("text", "unmanaged", "replaced"),
     [
         (STOCK["apache2.conf"], [], False),
         (STOCK["apache2.conf"] + "Timeout 5\n", ["apache2.conf"], False),
@@ -108,11 +108,11 @@ ROOT_TEXT = "# Written by us.\nListen 80\n"
     ],
     ids=["stock", "changed", "ours", "ours of an earlier version"],
 )
-def test_a_changed_root_file_is_foreign_where_it_would_be_replaced(look, etc, text, foreign, replaced):
+def test_a_changed_root_file_is_unmanaged_where_it_would_be_replaced(look, etc, text, unmanaged, replaced):
     (etc / "apache2.conf").write_text(text)
     found = look(root_text=ROOT_TEXT)
-    assert (found["foreign"], found["replaced"]) == ([str(etc / name) for name in foreign], replaced)
-    assert str(etc / "apache2.conf") not in look()["foreign"]
+    assert (found["unmanaged"], found["replaced"]) == ([str(etc / name) for name in unmanaged], replaced)
+    assert str(etc / "apache2.conf") not in look()["unmanaged"]
 
 
 def test_host_without_httpd_has_nothing(look, etc):
@@ -159,26 +159,26 @@ def test_a_host_without_openssl_is_told_of(look, tmp_path, monkeypatch):
     ],
     ids=["a file", "a link that leads nowhere", "a link", "of a module", "a setting", "what includes a file of ours"],
 )
-def test_what_was_added_is_foreign(foreign, etc, change):
+def test_what_was_added_is_unmanaged(unmanaged, etc, change):
     change(etc)
-    assert [Path(path).name for path in foreign()] == ["hand.conf"]
+    assert [Path(path).name for path in unmanaged()] == ["hand.conf"]
 
 
 @pytest.mark.parametrize("name", ["ports.conf", "mods-available/alias.load", "sites-available/000-default.conf"])
-def test_default_file_that_was_edited_is_foreign(foreign, etc, name):
+def test_default_file_that_was_edited_is_unmanaged(unmanaged, etc, name):
     with (etc / name).open("a") as stream:
         stream.write("# edited\n")
-    assert foreign() == [name.replace("available", "enabled")]
+    assert unmanaged() == [name.replace("available", "enabled")]
 
 
-def test_what_the_collection_wrote_is_not_foreign(foreign, etc):
+def test_what_the_collection_wrote_is_not_unmanaged(unmanaged, etc):
     write(etc / "sites-enabled/flask_sso-other.conf", "<VirtualHost *:443>\n</VirtualHost>\n")
     write(etc / "ports.conf", "# Not used: whatever\n")
-    assert foreign() == []
+    assert unmanaged() == []
 
 
 @pytest.mark.parametrize("name", ["index.html", "wiki.html", "wiki/index.html"])
-def test_pages_of_the_default_site_are_foreign(look, etc, name):
+def test_pages_of_the_default_site_are_unmanaged(look, etc, name):
     """Until the default site is removed."""
     write(etc.parent / "html" / name, "wiki")
     assert look()["pages"] == [str(etc.parent / "html" / name.split("/")[0])]
@@ -186,7 +186,7 @@ def test_pages_of_the_default_site_are_foreign(look, etc, name):
     assert look()["pages"] == []
 
 
-def test_pages_of_the_main_server_are_foreign_until_a_site_of_the_collection_is_there(look, etc):
+def test_pages_of_the_main_server_are_unmanaged_until_a_site_of_the_collection_is_there(look, etc):
     (etc / "sites-enabled/000-default.conf").unlink()
     write(etc.parent / "html/wiki.html", "wiki")
     write(etc / "conf-enabled/main.conf", f'DocumentRoot "{etc.parent}/html"\n')
@@ -242,19 +242,19 @@ def test_ports_are_those_of_the_effective_configuration(look, etc, text, ports):
         ("*:443", "<IfModule none>\nServerName app.example.org\n</IfModule>", []),
     ],
 )
-def test_virtual_host_that_keeps_visitors_away_is_a_rival(look, etc, host, names, what):
+def test_virtual_host_that_keeps_visitors_away_is_a_conflict(look, etc, host, names, what):
     path = etc / "sites-enabled/wiki.conf"
     write(path, f"<VirtualHost {host}>\n{names}\n</VirtualHost>\nServerName app.example.org\n")
-    assert look()["rivals"] == [{"path": str(path), "ours": False, "what": name} for name in what]
+    assert look()["conflicting_hosts"] == [{"path": str(path), "ours": False, "what": name} for name in what]
 
 
-def test_former_name_of_a_site_is_a_rival_and_the_site_itself_is_not(look, etc):
+def test_former_name_of_a_site_is_a_conflict_and_the_site_itself_is_not(look, etc):
     text = "<VirtualHost *:443>\nServerName app.example.org\n</VirtualHost>\n"
     write(etc / "sites-enabled/flask_sso-app.conf", text)
-    assert look()["rivals"] == []
+    assert look()["conflicting_hosts"] == []
     write(etc / "sites-enabled/flask_sso-former.conf", text)
     former = str(etc / "sites-enabled/flask_sso-former.conf")
-    assert look()["rivals"] == [{"path": former, "ours": True, "what": "app.example.org"}]
+    assert look()["conflicting_hosts"] == [{"path": former, "ours": True, "what": "app.example.org"}]
 
 
 def test_paths_with_rules_are_reported_with_the_files_that_have_them(look, etc):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.campus.flask_sso.plugins.filter.authority_faults import authority_faults
+from ansible_collections.campus.flask_sso.plugins.filter.ca_faults import ca_faults
 from ansible_collections.campus.flask_sso.plugins.filter.certificate_chain import certificate_chain
 from ansible_collections.campus.flask_sso.plugins.filter.private_key import private_key
 from ansible_collections.campus.flask_sso.plugins.module_utils import libraries
@@ -61,14 +61,14 @@ def test_metadata_is_not_judged_with_a_library_that_is_too_old(installed: dict[s
     assert found["msg"].endswith(". Nothing was changed.")
 
 
-@pytest.mark.parametrize("judge", [authority_faults, certificate_chain, private_key])
+@pytest.mark.parametrize("judge", [ca_faults, certificate_chain, private_key])
 def test_a_filter_reports_that_cryptography_is_too_old(installed: dict[str, str], judge):
     installed["cryptography"] = "38.0.4"
     with pytest.raises(AnsibleFilterError, match=r"cryptography is 38\.0\.4, and .* or later is needed"):
         judge("file")
 
 
-@pytest.mark.parametrize("name", ["authority_faults", "certificate_chain", "private_key"])
+@pytest.mark.parametrize("name", ["ca_faults", "certificate_chain", "private_key"])
 def test_a_filter_is_found_without_cryptography_so_that_it_can_report_it(name: str):
     command = [sys.executable, "-c", WITHOUT.format(name=name)]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

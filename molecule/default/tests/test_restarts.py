@@ -13,7 +13,7 @@ from platforms import Platform
 from testinfra.host import Host
 
 REQUESTS = 400
-STARTS_ANEW = (50, 150, 250)
+RESTARTS = (50, 150, 250)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_no_request_of_a_logged_in_user_fails_meanwhile(
     with ThreadPoolExecutor(8) as pool:
         for number, result in enumerate(pool.map(outcome, range(REQUESTS))):
             found[result] += 1
-            if number in STARTS_ANEW:
+            if number in RESTARTS:
                 web.check_output(command.format(httpd=names.httpd))
     assert found == {200: REQUESTS}
 

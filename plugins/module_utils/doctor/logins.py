@@ -57,7 +57,7 @@ SHIBD = [
         "Providers sign with keys that are known here",
         r"(?i)(?:verify|validating).*signature|establish security of incoming",
         "The provider signed with a key that its metadata here does not have.",
-        "Fetch the metadata anew (run site.yml), and ask the provider's operators whether the key was changed.",
+        "Fetch the metadata again (run site.yml), and ask the provider's operators whether the key was changed.",
         after=("FS902",),  # where no metadata describes the provider, it has no key, either
     ),
     Reason(

@@ -209,11 +209,11 @@ def trusted(site: Site) -> Iterator[Finding]:
     "FS306",
     "Revocation lists are up to date",
     cause=(
-        "The list of revoked certificates has expired, or will before long. Then httpd refuses everybody who logs in "
-        "with a certificate, or no longer learns which of them are revoked."
+        "The CRL has expired, or will before long. Then httpd refuses all logins with a certificate, or no longer "
+        "learns which certificates are revoked."
     ),
     remedy=(
-        "Fetch the CA's new list. With the private CA, site.yml renews it; by hand, save it at the path of "
+        "Fetch the CA's new CRL. With the private CA, site.yml renews it; by hand, save it at the path of "
         "SSLCARevocationFile and reload httpd."
     ),
     after=("FS201",),

@@ -43,7 +43,7 @@ def table(site: Site, *columns: str) -> list[list[str]]:
         "A file system is full. Logs, sessions and uploads cannot be written, and services fail at what seems random."
     ),
     remedy=(
-        "See what needs the room: du -xh DIRECTORY | sort -h | tail. Remove what nobody needs, or enlarge the file"
+        "See what needs the room: du -xh DIRECTORY | sort -h | tail. Remove what is not needed, or enlarge the file"
         " system."
     ),
 )

@@ -32,7 +32,7 @@ def running(site: Site) -> Iterator[Finding]:
 @check(
     "FS102",
     "Every service starts when the host does",
-    cause="A service runs now, but nothing starts it after a reboot. Then the site is gone until somebody starts it.",
+    cause="A service runs now, but nothing starts it after a reboot. Then the site is gone until it is started.",
     remedy="Run: systemctl enable UNIT.",
 )
 def enabled(site: Site) -> Iterator[Finding]:

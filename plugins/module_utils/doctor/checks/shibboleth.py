@@ -160,7 +160,7 @@ def socket(site: Site) -> Iterator[Finding]:
         "no key."
     ),
     remedy=(
-        "Fetch it anew: run site.yml. By hand, see in /var/log/shibboleth/shibd.log why shibd cannot fetch it, and"
+        "Fetch it again: run site.yml. By hand, see in /var/log/shibboleth/shibd.log why shibd cannot fetch it, and"
         " ask the provider's operators."
     ),
 )

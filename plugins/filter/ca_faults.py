@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: authority_faults
+name: ca_faults
 short_description: Find why a server would refuse all certificates that a CA issued
 version_added: 0.1.0
 author: campus.flask_sso contributors (!UNKNOWN)
@@ -18,7 +18,7 @@ options:
     description: PEM file on the controller with the CAs.
     type: path
     required: true
-  lists:
+  crl_file:
     description: PEM file on the controller with their CRLs. If empty, CRLs are not checked.
     type: path
     default: ""
@@ -28,7 +28,7 @@ requirements: [cryptography >= 42.0]
 EXAMPLES = r"""
 - name: Fail if valid certificates would be refused
   ansible.builtin.assert:
-    that: ca_file | campus.flask_sso.authority_faults(crl_file) | length == 0
+    that: ca_file | campus.flask_sso.ca_faults(crl_file) | length == 0
 """
 
 RETURN = r"""
@@ -50,60 +50,60 @@ from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates impo
 with suppress(ImportError):  # needs_cryptography reports it
     from cryptography import x509
 
-LIST = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
+CRL = rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----"
 
 
 @needs_cryptography
-def authority_faults(authorities: str, lists: str = "") -> list[str]:
+def ca_faults(ca_file: str, crl_file: str = "") -> list[str]:
     """Find why a server would refuse all certificates that a CA issued.
 
-    :param authorities: PEM file with the CAs.
-    :param lists: PEM file with their CRLs; empty without CRLs.
+    :param ca_file: PEM file with the CAs.
+    :param crl_file: PEM file with their CRLs; empty without CRLs.
     :returns: One sentence for each fault.
     """
-    data = Path(authorities).read_bytes()
+    data = Path(ca_file).read_bytes()
     if b"PRIVATE KEY-----" in data:
-        return [f'"{authorities}" holds a private key. Write a file with CA certificates only.']
+        return [f'"{ca_file}" holds a private key. Write a file with CA certificates only.']
     try:
         certificates = x509.load_pem_x509_certificates(data)
     except ValueError:
-        return [form_fault(authorities)]
-    if not lists:
+        return [form_fault(ca_file)]
+    if not crl_file:
         return []
     try:
-        found = [x509.load_pem_x509_crl(block) for block in re.findall(LIST, Path(lists).read_bytes(), re.DOTALL)]
+        found = [x509.load_pem_x509_crl(block) for block in re.findall(CRL, Path(crl_file).read_bytes(), re.DOTALL)]
     except ValueError:
         found = []
     if not found:
-        return [f'"{lists}" contains no CRL as PEM, or an invalid one.']
-    faults = (list_fault(certificate, found) for certificate in certificates)
-    return [f'"{lists}": {fault}' for fault in faults if fault]
+        return [f'"{crl_file}" contains no CRL as PEM, or an invalid one.']
+    faults = (crl_fault(certificate, found) for certificate in certificates)
+    return [f'"{crl_file}": {fault}' for fault in faults if fault]
 
 
-def form_fault(authorities: str) -> str:
+def form_fault(ca_file: str) -> str:
     """Describe what a file contains instead of PEM, which is all that servers read here.
 
-    :param authorities: File that is not PEM.
+    :param ca_file: File that is not PEM.
     """
     try:
-        read_certificates(authorities)
+        read_certificates(ca_file)
     except AnsibleFilterError as error:
         return str(error)
     return (
-        f'"{authorities}" holds certificates, but not as PEM. Convert it with "openssl x509 -in FILE -out ca.pem", or'
+        f'"{ca_file}" holds certificates, but not as PEM. Convert it with "openssl x509 -in FILE -out ca.pem", or'
         ' PKCS#7 (.p7b) with "openssl pkcs7 -print_certs -in FILE -out ca.pem", and "-inform DER" if it is binary.'
     )
 
 
-def list_fault(authority: x509.Certificate, lists: list[x509.CertificateRevocationList]) -> str:
+def crl_fault(ca: x509.Certificate, crls: list[x509.CertificateRevocationList]) -> str:
     """Describe the fault of a CA's CRL, or return nothing if one is valid.
 
-    :param authority: The CA's certificate.
-    :param lists: The CRLs of all CAs.
+    :param ca: The CA's certificate.
+    :param crls: The CRLs of all CAs.
     """
-    who, now = authority.subject.rfc4514_string(), datetime.now(timezone.utc)
-    key: Any = authority.public_key()  # of a type that signs, as its owner issues certificates
-    own = [one for one in lists if one.issuer == authority.subject and one.is_signature_valid(key)]
+    who, now = ca.subject.rfc4514_string(), datetime.now(timezone.utc)
+    key: Any = ca.public_key()  # of a type that signs, as its owner issues certificates
+    own = [one for one in crls if one.issuer == ca.subject and one.is_signature_valid(key)]
     if not own:
         return f"has no CRL of {who}."
     begun = [one for one in own if one.last_update_utc <= now]
@@ -120,4 +120,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return the filters by name."""
-        return {"authority_faults": authority_faults}
+        return {"ca_faults": ca_faults}

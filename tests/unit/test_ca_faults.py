@@ -5,7 +5,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible_collections.campus.flask_sso.plugins.filter.authority_faults import authority_faults
+from ansible_collections.campus.flask_sso.plugins.filter.ca_faults import ca_faults
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,7 +21,7 @@ def name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def authority(subject: str, issuer: str = "root") -> bytes:
+def ca(subject: str, issuer: str = "root") -> bytes:
     """Return the certificate of a CA as PEM."""
     key, number = KEYS[subject].public_key(), x509.random_serial_number()
     builder = x509.CertificateBuilder(name(issuer), name(subject), key, number, NOW, NOW + DAY)
@@ -39,35 +39,35 @@ def faults(tmp_path):
     """Return a function that finds the faults of a file with CAs and of one with CRLs."""
     files = tmp_path / "ca.pem", tmp_path / "crl.pem"
 
-    def find(authorities: bytes, lists: bytes) -> list[str]:
-        files[0].write_bytes(authorities)
-        files[1].write_bytes(lists)
-        return authority_faults(str(files[0]), str(files[1]))
+    def find(cas: bytes, crls: bytes) -> list[str]:
+        files[0].write_bytes(cas)
+        files[1].write_bytes(crls)
+        return ca_faults(str(files[0]), str(files[1]))
 
     return find
 
 
-BOTH = authority("root") + authority("second")
-PARSED = x509.load_pem_x509_certificate(authority("root"))
+BOTH = ca("root") + ca("second")
+PARSED = x509.load_pem_x509_certificate(ca("root"))
 PRIVATE = KEYS["root"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 STALE = {"begins": -2 * DAY, "ends": -DAY}
 
 
 @pytest.mark.parametrize(
-    ("authorities", "lists"),
+    ("cas", "crls"),
     [
-        (authority("root"), revoked("root")),
+        (ca("root"), revoked("root")),
         (BOTH, revoked("second") + b"# a remark\n" + revoked("root")),
         (BOTH, revoked("root", **STALE) + revoked("root") + revoked("second")),
-        (authority("root"), revoked("root") + revoked("stranger", **STALE)),
+        (ca("root"), revoked("root") + revoked("stranger", **STALE)),
     ],
 )
-def test_one_valid_crl_for_each_ca_is_enough(faults, authorities, lists):
-    assert faults(authorities, lists) == []
+def test_one_valid_crl_for_each_ca_is_enough(faults, cas, crls):
+    assert faults(cas, crls) == []
 
 
 @pytest.mark.parametrize(
-    ("authorities", "lists", "said"),
+    ("cas", "crls", "said"),
     [
         (BOTH, revoked("root"), ["has no CRL of CN=second."]),
         (BOTH, revoked("second") + revoked("root", **STALE), ["the CRL of CN=root expired on"]),
@@ -76,22 +76,22 @@ def test_one_valid_crl_for_each_ca_is_enough(faults, authorities, lists):
             revoked("root") + revoked("second", begins=DAY, ends=2 * DAY),
             ["the CRL of CN=second is not valid before"],
         ),
-        (authority("root"), revoked("root", key="stranger"), ["has no CRL of CN=root."]),
+        (ca("root"), revoked("root", key="stranger"), ["has no CRL of CN=root."]),
         (BOTH, revoked("stranger"), ["has no CRL of CN=root.", "has no CRL of CN=second."]),
         (BOTH, b"", ["contains no CRL as PEM"]),
-        (BOTH, authority("root"), ["contains no CRL as PEM"]),
+        (BOTH, ca("root"), ["contains no CRL as PEM"]),
         (BOTH, revoked("root").replace(b"M", b"N"), ["contains no CRL as PEM"]),
         (revoked("root"), revoked("root"), ["holds no certificate"]),
         (b"\x30\x82", revoked("root"), ["holds no certificate"]),
-        (authority("root")[:-9], revoked("root"), ["does not end"]),
+        (ca("root")[:-9], revoked("root"), ["does not end"]),
         (PARSED.public_bytes(Encoding.DER), revoked("root"), ["but not as PEM"]),
         (pkcs7.serialize_certificates([PARSED], Encoding.PEM), revoked("root"), ["but not as PEM"]),
-        (authority("root").decode().encode("utf-16"), revoked("root"), ["but not as PEM"]),
+        (ca("root").decode().encode("utf-16"), revoked("root"), ["but not as PEM"]),
         (BOTH + PRIVATE, revoked("root") + revoked("second"), ["holds a private key"]),
     ],
 )
-def test_fault_for_which_valid_certificates_would_be_refused_is_named(faults, tmp_path, authorities, lists, said):
-    found = faults(authorities, lists)
+def test_fault_for_which_valid_certificates_would_be_refused_is_named(faults, tmp_path, cas, crls, said):
+    found = faults(cas, crls)
     for fault, words in zip(found, said, strict=True):
         assert words in fault
         assert str(tmp_path) in fault
@@ -99,4 +99,4 @@ def test_fault_for_which_valid_certificates_would_be_refused_is_named(faults, tm
 
 def test_without_crls_only_the_cas_are_read(tmp_path):
     (tmp_path / "ca.pem").write_bytes(BOTH)
-    assert authority_faults(str(tmp_path / "ca.pem")) == []
+    assert ca_faults(str(tmp_path / "ca.pem")) == []
