@@ -193,7 +193,7 @@ def visited() -> Iterator[Visits]:
         time.sleep(2)
     name = holder()
     for node, row in balancer(name).items():
-        # HAProxy counts anew when it was reloaded.
+        # HAProxy counts again when it was reloaded.
         counts = {key: int(row[key] or 0) for key in ("wretr", "wredis", "stot", "eresp")}
         earlier = {key: int(before.get(name, {}).get(node, {}).get(key) or 0) for key in counts}
         change.counted[node] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
