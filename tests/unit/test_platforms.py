@@ -310,6 +310,12 @@ def test_httpd_may_write_public_files_where_it_runs_the_application(made, server
     assert ({"path": "/srv/flask_app/public", "type": "httpd_sys_rw_content_t"} in labels) is writes
 
 
+def test_a_release_alone_needs_no_look_at_the_host(faults):
+    assert (
+        faults(facts(*PLATFORMS["alma-9"]), "flask_app", {}, base_system_host={"changed": False, "skipped": True}) == []
+    )
+
+
 @pytest.mark.parametrize("mode", ["enforcing", "permissive"])
 def test_a_host_whose_selinux_cannot_be_told_of_the_site_is_refused(faults, mode):
     host = {"firewall": "", "listeners": [], "packages": [], "selinux": mode, "selinux_missing": ["semodule"]}
