@@ -44,11 +44,16 @@ def address() -> str:
     return json.loads((FILES / "addresses.json").read_text())["site"].partition("/")[0]
 
 
+def has_address(host: Container) -> bool:
+    """Return whether a balancer has the address of the site."""
+    # Docker may lose the output of so short a command.
+    look = f"ip -brief address show to {address()} | grep --quiet ."
+    return host.status == "running" and host.exec_run(["sh", "-c", look]).exit_code == 0
+
+
 def holder() -> str:
     """Return the balancer that has the address of the site."""
-    running = [balancer for balancer in map(container, BALANCERS) if balancer.status == "running"]
-    show = ["ip", "-brief", "address", "show", "to", address()]
-    (name,) = [balancer.name for balancer in running if balancer.exec_run(show).output]
+    (name,) = [name for name in BALANCERS if has_address(container(name))]
     return name
 
 
