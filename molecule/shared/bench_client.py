@@ -54,6 +54,8 @@ UNIVERSITY_HOST = "idp.university.example"
 ONELOGIN_HOST = "app.onelogin.example"
 #: IP addresses of host names that move between containers.
 MOVING: dict[str, str] = {}
+#: Of the provider of OpenID Connect.
+ISSUER = f"https://{IDP_HOST}/auth/realms/cern"
 IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST, ONELOGIN_HOST)
 
 
@@ -252,6 +254,16 @@ def answer_provider(
         response = submit_form(session, response, **fields)
         trace += [*response.history, response]
     return response, trace
+
+
+def log_out_at_provider(cookies: httpx.Cookies) -> None:
+    """Log out at the provider of OpenID Connect, with its own cookies only; the site's are not sent anywhere."""
+    with client() as session:
+        for cookie in cookies.jar:
+            if cookie.domain == IDP_HOST:
+                session.cookies.jar.set_cookie(cookie)
+        page = submit_form(session, session.get(f"{ISSUER}/protocol/openid-connect/logout"), logout="yes")
+        assert (page.status_code, page.url.host) == (200, IDP_HOST)
 
 
 @contextmanager

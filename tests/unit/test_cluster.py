@@ -129,3 +129,28 @@ def test_connections_of_balancers_come_from_their_own_addresses(trusted_addresse
     balancers = {f"balancer{number}": {"load_balancer_virtual_addresses": ["192.0.2.10/24"]} for number in (1, 2)}
     found = faults(balancers, **AGREED | {"apache_ssl_proxy_protocol_from": trusted_addresses})
     assert any("balancer1, balancer2" in fault for fault in found) is bool(found) is wrong
+
+
+SHARED_SESSIONS = {
+    "openid_connect_session_store": {"host": "store.example.org", "password": "p" * 32},
+    "openid_connect_passphrase": "p" * 64,
+}
+
+
+def openid_connect(**variables: Any) -> dict[str, Any]:
+    """Return the variables of a cluster with OpenID Connect."""
+    of_saml = {"saml_sp_keys_directory": "", "shibboleth_sp_sealer_file": ""}
+    return AGREED | of_saml | {"flask_sso_authentication": "openid_connect"} | variables
+
+
+def test_sessions_of_openid_connect_are_in_a_store_of_all_nodes():
+    assert faults(BALANCERS, **openid_connect(**SHARED_SESSIONS)) == []
+
+
+@pytest.mark.parametrize("name", SHARED_SESSIONS)
+def test_sessions_of_openid_connect_that_nodes_do_not_share_are_refused_in_a_cluster_alone(name):
+    empty = {name: type(SHARED_SESSIONS[name])()}
+    (fault,) = faults(BALANCERS, **openid_connect(**SHARED_SESSIONS | empty))
+    assert fault.startswith(f"{name} is not set")
+    assert faults({}, **openid_connect(**SHARED_SESSIONS | empty)) == []
+    assert faults(BALANCERS, **AGREED | SHARED_SESSIONS | empty) == []

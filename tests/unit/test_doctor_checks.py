@@ -437,6 +437,12 @@ FAULTS = {
                 "[auth_openidc:error] oidc_X: not signed with the expected configured algorithm: HS512 != RS256",
                 "with HS512, and this site accepts RS256",
             ),
+            (
+                "FS918",
+                *HTTPD_LOG,
+                "[auth_openidc:error] oidc_X: failed to connect to Redis server (store:6379): 'Connection refused'",
+                "The store of sessions, store:6379, did not answer",
+            ),
         )
     },
     "provider that no metadata describes": (

@@ -242,6 +242,8 @@ def test_properties_of_the_sandbox_are_one_each(site):
 
 
 SHA256 = "0" * 64
+STORE = {"host": "store.example.org", "password": "p"}
+PASSPHRASE = {"openid_connect_passphrase": "p" * 32}
 #: Values that are refused: variable and value, and variables that are needed, too.
 REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("apache_ssl_server_name", "app.example.org\n", {}),
@@ -322,6 +324,16 @@ REFUSED: list[tuple[str, Any, dict[str, Any]]] = [
     ("openid_connect_remote_user", "user.id", {}),
     ("openid_connect_audience", 'https://app.example.org/"', {}),
     ("openid_connect_client_secret", "exec:/bin/id", {}),
+    ("openid_connect_session_store", {"host": "store.example.org"}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"host": 'store.example.org" x'}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"port": "6379"}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"username": 'a" "b'}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"password": "p\nInclude /etc/shadow"}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"password": "${PATH}"}, PASSPHRASE),
+    ("openid_connect_session_store", STORE | {"database": -1}, PASSPHRASE),
+    ("openid_connect_session_store", STORE, {}),
+    ("openid_connect_passphrase", "p" * 31, {}),
+    ("openid_connect_passphrase", "p" * 32 + "\n", {}),
     ("openid_connect_issuer", 'https://idp.example.org/" x', {}),
     ("shibboleth_sp_site", "$(id)", {}),
     ("shibboleth_sp_path_prefix", '/wiki" cookieProps="', {}),

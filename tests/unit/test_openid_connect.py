@@ -100,3 +100,63 @@ def test_white_space_makes_no_other_redirect_uri(fragment):
         assert re.search(pattern, path), path
     for path in ("/openid-connect/callback", "/openid-connect/callback/x", "/openid-connect", "/"):
         assert not re.search(pattern, path), path
+
+
+PASSPHRASE = "p" * 64
+SERVER = {"host": "store.example.org", "password": "sesame"}
+
+
+def test_sessions_are_files_unless_there_is_a_store(made):
+    text = made("fragment.conf.j2", {})
+    assert "OIDCCacheType file\nOIDCCacheDir /var/cache/apache2/flask_app-openid-connect/" in text
+    assert "OIDCRedis" not in text
+    assert "OIDCCacheEncrypt On" in text
+
+
+@pytest.mark.parametrize(
+    ("store", "server", "database"),
+    [
+        (SERVER, "store.example.org:6379", 0),
+        (SERVER | {"host": "2001:db8::7", "port": 6380, "database": 3}, "[2001:db8::7]:6380", 3),
+    ],
+    ids=["name", "IPv6"],
+)
+def test_sessions_are_encrypted_in_the_store(made, store, server, database):
+    text = made("fragment.conf.j2", {}, openid_connect_session_store=store, openid_connect_passphrase=PASSPHRASE)
+    assert f"OIDCCacheType redis\nOIDCRedisCacheServer {server}\nOIDCRedisCacheDatabase {database}\n" in text
+    assert "OIDCCacheDir" not in text
+    assert "OIDCCacheEncrypt On" in text
+    assert "sesame" not in text
+
+
+@pytest.mark.parametrize(
+    ("account", "lines"),
+    [
+        ({}, [r'OIDCRedisCachePassword "a\"b\\c"']),
+        ({"username": "web"}, ['OIDCRedisCacheUsername "web"', r'OIDCRedisCachePassword "a\"b\\c"']),
+    ],
+    ids=["password", "account"],
+)
+def test_account_of_the_store_is_as_it_was_written(made, account, lines):
+    store = SERVER | {"password": r'a"b\c'} | account
+    text = made("openid_connect__store_account", {}, openid_connect_session_store=store)
+    assert text == "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("name", ["openid_connect_site", "openid_connect_issuer", "openid_connect_client_id"])
+def test_store_has_no_session_of_another_site_or_provider(made, name):
+    keys = {
+        made("openid_connect__shared_key", {}, openid_connect_passphrase=PASSPHRASE, **{name: value})
+        for value in ("one", "two", "two")
+    }
+    assert len(keys) == 2
+    assert all(re.fullmatch("[0-9a-f]{64}", key) for key in keys)
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+def test_passphrase_that_is_not_given_is_generated_once(made, passphrase):
+    files = made("openid_connect__own", {}, openid_connect_passphrase=passphrase)
+    (file,) = [each for each in files if each["path"].endswith("/passphrase.conf")]
+    assert file["keep"] == (passphrase == "")
+    assert re.fullmatch("OIDCCryptoPassphrase [0-9A-Za-z]{64}\n", file["secret"])
+    assert passphrase not in file["secret"] or not passphrase

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 import shutil
 import socket
@@ -14,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import bench_client
@@ -22,30 +19,35 @@ import docker
 import httpx
 import pytest
 import visits
+from balanced import (
+    BALANCERS,
+    COOKIE,
+    FILES,
+    FIRST,
+    NODES,
+    SECOND,
+    THIRD,
+    address,
+    balancer,
+    choose,
+    container,
+    has_address,
+    holder,
+    me,
+    readdress,
+    states,
+    visitor_of,
+    wait_for,
+)
 from bench_fixtures import run_playbook
 from docker.models.containers import Container
 from load import Figures, Page, load
 
-#: The nodes, as the inventory and HAProxy name them, and their host names.
-NODES = {f"flask-sso-web{number}{bench_client.LANE}": f"node{number or 1}.example.org" for number in ("", 2, 3)}
-FIRST, SECOND, THIRD = NODES
-BALANCERS = tuple(f"flask-sso-balancer{number}{bench_client.LANE}" for number in ("", 2))
 USERS = ("ghopper", "cpayne", "mcurie")
 #: Requests a second that are sent, and that have to arrive. Two processors run visitors, balancer, nodes and identity
 #: provider, and in `make test` another scenario.
 RATE, LEAST = (240, 200) if visits.LONG else (80, 40)
-#: It says which node a visitor has.
-COOKIE = "__Host-flask_app-node"
-FILES = bench_client.ARTIFACTS / "cluster"
 FORGED = "203.0.113.7"
-#: Sends HAProxy a command, and prints what it says.
-ASK = """
-import socket, sys
-with socket.socket(socket.AF_UNIX) as admin:
-    admin.connect("/run/flask_sso-load_balancer/admin.sock")
-    admin.sendall(f"{sys.argv[1]}\\n".encode())
-    print(b"".join(iter(lambda: admin.recv(65536), b"")).decode())
-"""
 #: Requests a page as the visitor with these cookies, and prints the status.
 STEAL = """
 import sys, urllib.error, urllib.request
@@ -55,92 +57,6 @@ try:
 except urllib.error.HTTPError as error:
     print(error.code)
 """
-
-
-def container(name: str) -> Container:
-    """Return a container by its name, also one that has no network."""
-    return docker.from_env().containers.get(name)
-
-
-@cache
-def address() -> str:
-    """Return the address of the site, which moves between the balancers."""
-    return json.loads((FILES / "addresses.json").read_text())["site"].partition("/")[0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def visitors_know_the_address() -> Iterator[None]:
-    """Send visitors to the address of the site, which no container has by itself."""
-    bench_client.MOVING[bench_client.HOST] = address()
-    bench_client.addresses.cache_clear()
-    yield
-    bench_client.MOVING.clear()
-    bench_client.addresses.cache_clear()
-
-
-def has_address(host: Container) -> bool:
-    """Return whether a balancer has the address of the site."""
-    # Docker may lose the output of so short a command.
-    look = f"ip -brief address show to {address()} | grep --quiet ."
-    return host.status == "running" and host.exec_run(["sh", "-c", look]).exit_code == 0
-
-
-def holder() -> str:
-    """Return the balancer that has the address of the site."""
-    (name,) = [name for name in BALANCERS if has_address(container(name))]
-    return name
-
-
-def ask(command: str, name: str) -> str:
-    """Return what HAProxy says to a command at a balancer."""
-    said = container(name).exec_run(["python3", "-c", ASK, command])
-    assert said.exit_code == 0, said.output
-    return said.output.decode()
-
-
-def balancer(name: str = "") -> dict[str, dict[str, str]]:
-    """Return the statistics of each node, and of all under the name BACKEND, at a balancer or where the address is."""
-    rows = csv.DictReader(ask("show stat", name or holder()).lstrip("# ").splitlines())
-    return {row["svname"]: row for row in rows if row["pxname"] == "nodes"}
-
-
-def states(name: str = "") -> dict[str, str]:
-    """Return the state in which a balancer, or the one that has the address, sees each node."""
-    return {node: row["status"] for node, row in balancer(name).items() if node in NODES}
-
-
-def wait_for(node: str, state: str, seconds: float = 60, name: str = "") -> float:
-    """Wait until a balancer sees a node in a state; return how many seconds that took."""
-    began, name = time.monotonic(), name or holder()
-    while not states(name)[node].startswith(state):
-        assert time.monotonic() < began + seconds, states(name)
-        time.sleep(0.2)
-    return time.monotonic() - began
-
-
-def readdress(node: str) -> None:
-    """Tell HAProxy the address of a node, as Docker gives it another one, which a host keeps."""
-    for name in BALANCERS:
-        ask(f"set server nodes/{node} addr {bench_client.endpoint(container(node))['IPAddress']}", name)
-    bench_client.addresses.cache_clear()
-
-
-def choose(session: httpx.Client, node: str) -> None:
-    """Send the next requests of a visitor to a node."""
-    session.cookies.set(COOKIE, node, bench_client.HOST, "/")
-
-
-@contextmanager
-def visitor_of(node: str) -> Iterator[httpx.Client]:
-    """Return a new visitor of a node."""
-    with bench_client.client() as session:
-        choose(session, node)
-        yield session
-
-
-def me(session: httpx.Client) -> int:
-    """Return the status of a page that needs a session."""
-    return session.get("/api/me").status_code
 
 
 @dataclass

@@ -24,17 +24,6 @@ FORGERIES = tokens.FORGERIES | {
 }
 
 
-def log_out_at_provider(cookies: httpx.Cookies) -> None:
-    """Log out at the provider, with its own cookies only; the site's are not sent anywhere."""
-    with bench_client.client() as session:
-        for cookie in cookies.jar:
-            if cookie.domain == bench_client.IDP_HOST:
-                session.cookies.jar.set_cookie(cookie)
-        page = session.get(f"{tokens.ISSUER}/protocol/openid-connect/logout")
-        page = bench_client.submit_form(session, page, logout="yes")
-        assert (page.status_code, page.url.host) == (200, bench_client.IDP_HOST)
-
-
 def session_id(user: httpx.Client, web: Host) -> str:
     """Return the provider's identifier of a user's session."""
     with recording(web):
@@ -56,7 +45,7 @@ def test_logout_at_the_provider_ends_the_session_of_a_closed_browser(user: httpx
     """The browser is closed meanwhile; its cookies, saved before, are worth nothing afterwards."""
     saved = list(user.cookies.jar)
     user.close()
-    log_out_at_provider(user.cookies)
+    bench_client.log_out_at_provider(user.cookies)
     with bench_client.client() as reopened:
         for cookie in saved:
             reopened.cookies.jar.set_cookie(cookie)
@@ -71,7 +60,7 @@ def test_logout_at_the_provider_ends_no_other_session(user: httpx.Client, visito
     with bench_client.client() as elsewhere, bench_client.client() as colleague:
         bench_client.saml_login(elsewhere, "/login", "ghopper")
         bench_client.saml_login(colleague, "/login", "cpayne")
-        log_out_at_provider(user.cookies)
+        bench_client.log_out_at_provider(user.cookies)
         assert user.get("/api/me").status_code == 401
         assert (identifier(elsewhere), identifier(colleague)) == ("ghopper", "cpayne")
 
@@ -87,7 +76,7 @@ def test_logout_survives_a_restart_in_between(user: httpx.Client, web: Host) -> 
         except httpx.ConnectError:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-    log_out_at_provider(user.cookies)
+    bench_client.log_out_at_provider(user.cookies)
     assert user.get("/api/me").status_code == 401
 
 

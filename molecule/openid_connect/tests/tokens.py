@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-ISSUER = f"https://{bench_client.IDP_HOST}/auth/realms/cern"
+ISSUER = bench_client.ISSUER
 CLIENT = "flask-example"
 HASHES = {"RS512": hashes.SHA512()}
 STRANGERS_KEY = rsa.generate_private_key(65537, 2048)

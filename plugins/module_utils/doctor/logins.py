@@ -181,6 +181,13 @@ HTTPD = [
         "Have the provider sign the tokens of this site with a key, for example by RS256, and write the algorithm "
         "into openid_connect_signature_algorithm. What begins with HS needs only the client secret, and is refused.",
     ),
+    Reason(
+        "FS918",
+        "The store of sessions answers",
+        r"(?:connect to Redis server|Redis (?:\w+ )?command) \((?:attempt=1 to )?([^\s)]+)\)",
+        "The store of sessions, {0}, did not answer, or refused the password. Without it, nobody is logged in.",
+        "Compare openid_connect_session_store with the server's host, port and password, and start the server.",
+    ),
 ]
 # No program writes a line about this one. httpd's access log has the request, which otherwise ends with a redirect.
 REQUIRED = Reason(
