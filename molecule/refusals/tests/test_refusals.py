@@ -617,8 +617,7 @@ def test_unknown_operating_system_is_refused(host, refused):
     host.check_output("printf 'NAME=openSUSE\\nID=opensuse-leap\\nVERSION_ID=15.6\\n' > /run/os-release")
     host.check_output("mount --bind /run/os-release /usr/lib/os-release")
     try:
-        refused(
-            {}, f"flask-sso-refusals{bench_client.LANE} runs openSUSE", "Suse family", "Debian family", "RHEL family"
-        )
+        name = f"flask-sso-refusals{bench_client.LANE}"
+        refused({}, f"{name} runs openSUSE", "Debian 12 or 13", "Ubuntu 24.04", "AlmaLinux, RHEL, Rocky Linux")
     finally:
         host.check_output("umount /usr/lib/os-release")
