@@ -56,7 +56,7 @@ SUPPORTED = "Debian 12 or 13, Ubuntu 24.04, or AlmaLinux, RHEL, Rocky Linux or a
 #: The oldest release of each distribution, or of a family's members, that the roles can use. Later ones are tried.
 OLDEST = {"Debian": (12,), "Ubuntu": (24, 4), "RedHat family": (9,)}
 #: They are of that family and number their releases otherwise.
-OTHERS = {"Amazon", "Fedora"}
+OTHERS = {"Alibaba", "Amazon", "Fedora", "openEuler"}
 
 
 def stems(facts: Mapping[str, Any]) -> list[str]:

@@ -137,8 +137,8 @@ def test_repositories_of_the_system_that_do_not_answer_are_reported(web: Host, v
             "mv /opt/el/away /opt/el/base; rpm --install --justdb --nodeps /opt/el/base/python3-packaging-*.rpm"
         )
     assert code == 2, said
-    assert "does not find its packages: " in said
-    assert "register its subscription" in said
+    assert "does not get its packages: " in said
+    assert "register the host's subscription" in said
     assert REFUSED in said
 
 
