@@ -16,7 +16,10 @@ import yaml
 from bench_fixtures import run_playbook
 from load import Page, load
 from testinfra.host import Host
+from visits import LONG
 
+#: Requests a second that are sent, and that have to arrive. Other scenarios use this machine, too, in `make test`.
+RATE, LEAST = (240, 200) if LONG else (120, 40)
 VARIABLES = yaml.safe_load((Path(__file__).parents[1] / "converge.yml").read_text("utf-8"))[0]["vars"]
 SECRETS = "/etc/ssl/flask_sso/flask_app-openid-connect"
 LOG = "/var/log/apache2/error.log"
@@ -101,12 +104,12 @@ def test_change_under_load_loses_no_session(
     }
     members = [Page("/api/me", bench_client.login_cookies(user), f'"{user}"') for user in ("ghopper", "cpayne")]
     address = bench_client.addresses()[bench_client.HOST]
-    with load(bench_client.SITE, [Page("/healthz"), *members], address, str(bench_client.CA)) as figures:
+    with load(bench_client.SITE, [Page("/healthz"), *members], address, str(bench_client.CA), RATE) as figures:
         code, said = run_playbook("site.yml", VARIABLES | changed)
         time.sleep(1)  # old processes end
     report(f"A release and new settings: {figures}.")
     assert code == 0, said
     assert (figures.failed, figures.lost) == ({}, [])
-    assert figures.rate >= 100
+    assert figures.rate >= LEAST
     answer = visitor.get("/healthz")
     assert (answer.text, answer.headers["X-Change"]) == ("released", "settings")
