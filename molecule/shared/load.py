@@ -23,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -31,12 +31,12 @@ import h2.exceptions
 import httpx
 
 RATE = 240
-#: How long a request may take before it fails.
+#: How long a request may take before it fails, with the wait for a connection that is free.
 PATIENCE = 60
 #: As many connections as the browsers of some visitors keep.
 KEPT = 16
 #: httpx does not translate all errors of h2, for example for a connection that is closed before its first request.
-ERRORS = (httpx.TransportError, h2.exceptions.ProtocolError)
+ERRORS = (httpx.TransportError, h2.exceptions.ProtocolError, TimeoutError)
 
 #: What httpcore and h2 say of a connection that the server has announced to close.
 ANNOUNCED = ("ConnectionTerminated error_code:0,", "in state ConnectionState.CLOSED")
@@ -119,11 +119,12 @@ class Crowd:
         http2 = number // 8 % 2 == 0
         page = next(self.members if number // 16 % 2 else self.open)
         try:
-            if number % 8:
-                response = await self.request(self.kept[http2, bool(page.cookies)], page)
-            else:
-                async with self.transport(http2) as transport:
-                    response = await self.request(transport, page)
+            async with asyncio.timeout(PATIENCE):
+                if number % 8:
+                    response = await self.request(self.kept[http2, bool(page.cookies)], page)
+                else:
+                    async with self.transport(http2) as transport:
+                        response = await self.request(transport, page)
         except ERRORS as error:
             self.failed[repr(error)] += 1
         else:
@@ -181,8 +182,11 @@ class Crowd:
             visit.add_done_callback(visits.discard)
         self.figures.seconds = time.monotonic() - began
         await asyncio.gather(*visits)
-        for transport in self.kept.values():
-            await transport.aclose()
+        # What is left of a connection to a host that is gone may never be closed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for transport in self.kept.values():
+                    await transport.aclose()
         self.figures.failed, self.figures.protocols = dict(self.failed), dict(self.protocols)
         self.figures.processor = time.process_time() - before
 
