@@ -98,7 +98,7 @@ class Crowd:
         self.urls = {page.path: httpx.URL(f"{site}{page.path}").copy_with(host=address) for page in pages}
         timeout = dict.fromkeys(("connect", "read", "write"), PATIENCE)
         self.options = {"sni_hostname": parts.hostname, "timeout": timeout}
-        self.open = itertools.cycle([page for page in pages if not page.cookies])
+        self.open = itertools.cycle([page for page in pages if not page.cookies] or pages)
         self.members = itertools.cycle([page for page in pages if page.cookies] or pages)
         self.figures, self.failed, self.protocols = Figures(), Counter(), Counter()
         # Connections of both protocols are not made from one context, as httpcore sets in it what it offers.
@@ -170,18 +170,15 @@ class Crowd:
 
     async def come(self, rate: float, closing_time: asyncio.Event) -> None:
         """Request pages until closing time, and wait for the last responses."""
-        visits: set[asyncio.Task] = set()
         began, before = time.monotonic(), time.process_time()
-        for number in itertools.count():
-            due = began + number / rate
-            await asyncio.sleep(max(0, due - time.monotonic()))
-            if closing_time.is_set():
-                break
-            visit = asyncio.create_task(self.visit(number, due))
-            visits.add(visit)
-            visit.add_done_callback(visits.discard)
-        self.figures.seconds = time.monotonic() - began
-        await asyncio.gather(*visits)
+        async with asyncio.TaskGroup() as visits:
+            for number in itertools.count():
+                due = began + number / rate
+                await asyncio.sleep(max(0, due - time.monotonic()))
+                if closing_time.is_set():
+                    break
+                visits.create_task(self.visit(number, due))
+            self.figures.seconds = time.monotonic() - began
         # What is left of a connection to a host that is gone may never be closed.
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
