@@ -154,3 +154,10 @@ def test_sessions_of_openid_connect_that_nodes_do_not_share_are_refused_in_a_clu
     assert fault.startswith(f"{name} is not set")
     assert faults({}, **openid_connect(**SHARED_SESSIONS | empty)) == []
     assert faults(BALANCERS, **AGREED | SHARED_SESSIONS | empty) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_a_store_of_each_node_is_none_of_all(host):
+    store = {"openid_connect_session_store": {"host": host, "password": "p" * 32}}
+    (fault,) = faults(BALANCERS, **openid_connect(**SHARED_SESSIONS | store))
+    assert "or each node's own" in fault

@@ -322,6 +322,7 @@ HTTPD_LINES = {
     "[auth_openidc:error] oidc_x: failed to connect to Redis server (store:6379): 'No route to host'": "store:6379",
     "[auth_openidc:error] oidc_x: Redis AUTH command (store:6379) failed: '' [WRONGPASS invalid": "store:6379",
     "[auth_openidc:error] oidc_x: Redis command (attempt=1 to store:6379) failed, disconnecting: ''": "store:6379",
+    "[auth_openidc:error] oidc_x: Redis command (attempt=2/2 to store:6379) failed, disconnecting: ''": "store:6379",
     '[authz_core:error] [pid 2] AH01631: user alice: authorization failure for "/for-admins": ': "rule of /for-admins",
 }
 

@@ -116,14 +116,18 @@ def test_sessions_are_files_unless_there_is_a_store(made):
 @pytest.mark.parametrize(
     ("store", "server", "database"),
     [
-        (SERVER, "store.example.org:6379", 0),
-        (SERVER | {"host": "2001:db8::7", "port": 6380, "database": 3}, "[2001:db8::7]:6380", 3),
+        (SERVER, "store.example.org:6379", ""),
+        (
+            SERVER | {"host": "2001:db8::7", "port": 6380, "database": 3},
+            "[2001:db8::7]:6380",
+            "OIDCRedisCacheDatabase 3\n",
+        ),
     ],
     ids=["name", "IPv6"],
 )
 def test_sessions_are_encrypted_in_the_store(made, store, server, database):
     text = made("fragment.conf.j2", {}, openid_connect_session_store=store, openid_connect_passphrase=PASSPHRASE)
-    assert f"OIDCCacheType redis\nOIDCRedisCacheServer {server}\nOIDCRedisCacheDatabase {database}\n" in text
+    assert f"OIDCCacheType redis\nOIDCRedisCacheServer {server}\n{database}# The module" in text
     assert "OIDCCacheDir" not in text
     assert "OIDCCacheEncrypt On" in text
     assert "sesame" not in text

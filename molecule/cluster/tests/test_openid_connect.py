@@ -60,6 +60,7 @@ def copies(cookies: dict[str, str]) -> dict[str, int]:
         with visitor_of(node) as thief:
             thief.cookies.set(SESSION, cookies[SESSION], bench_client.HOST, "/")
             found[node] = me(thief)
+            assert thief.cookies[COOKIE] == node
     return found
 
 
@@ -77,7 +78,7 @@ def callbacks() -> int:
 @contextmanager
 def store_down() -> Iterator[None]:
     """Stop the store meanwhile."""
-    container(STORE).exec_run(["systemctl", "stop", "redis-server"])
+    assert container(STORE).exec_run(["systemctl", "stop", "redis-server"]).exit_code == 0
     try:
         yield
     finally:
@@ -96,8 +97,12 @@ def test_nodes_change_to_openid_connect(report: Callable[[str], None]) -> None:
             found = host(node).run("grep -rlF %s /etc /srv /var/log /var/lib/flask_sso", secret(name)).stdout.split()
             assert found == [f"{SECRETS}/store.conf"] * (name == "store_password")
             assert all(host(node).file(path).mode == 0o600 for path in found)
+    keys = {host(node).file(f"{SECRETS}/passphrase.conf").content_string.split()[-1].strip('"') for node in NODES}
+    assert len(keys) == 1
+    assert not any(key in said for key in keys)
     for node in NODES:
         assert (host(node).file(SECRETS).user, host(node).file(SECRETS).mode) == ("root", 0o700)
+        assert host(node).file(f"{SECRETS}/passphrase.conf").mode == 0o600
         assert not host(node).file("/var/cache/apache2/flask_app-openid-connect").exists
 
 
@@ -132,6 +137,7 @@ def test_logout_at_a_node_ends_the_session_at_all() -> None:
         assert copies(kept) == everywhere(200)
         choose(session, SECOND)
         bench_client.submit_form(session, session.get("/logout"), logout="yes")
+        assert session.cookies[COOKIE] == SECOND
         assert me(session) == 401
         assert copies(kept) == everywhere(401)
 
@@ -177,7 +183,7 @@ def test_without_the_store_open_pages_are_served_and_logins_fail(report: Callabl
         assert known.status_code == 401
         assert back == 200  # Redis has saved its data when it was stopped
     assert page.status_code == 500
-    assert "The site cannot keep sessions at the moment." in page.text
+    assert "The login could not be completed." in page.text
     said = host(FIRST).run("flask-sso-doctor --only FS918")
     assert said.rc != 0
     assert "The store of sessions, store.example.org:6379, did not answer" in " ".join(said.stdout.split())

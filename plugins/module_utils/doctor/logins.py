@@ -184,7 +184,7 @@ HTTPD = [
     Reason(
         "FS918",
         "The store of sessions answers",
-        r"(?:connect to Redis server|Redis (?:\w+ )?command) \((?:attempt=1 to )?([^\s)]+)\)",
+        r"(?:connect to Redis server|Redis (?:\w+ )?command) \((?:attempt=(?:1|2/2) to )?([^\s)]+)\)",
         "The store of sessions, {0}, did not answer, or refused the password. Without it, nobody is logged in.",
         "Compare openid_connect_session_store with the server's host, port and password, and start the server.",
     ),
