@@ -27,6 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import anyio
 import h2.exceptions
 import httpx
 
@@ -35,8 +36,14 @@ RATE = 240
 PATIENCE = 60
 #: As many connections as the browsers of some visitors keep.
 KEPT = 16
-#: httpx does not translate all errors of h2, for example for a connection that is closed before its first request.
-ERRORS = (httpx.TransportError, h2.exceptions.ProtocolError, TimeoutError)
+#: httpx does not translate all errors of h2 and anyio, for example for a connection that is closed before its first request.
+ERRORS = (
+    httpx.TransportError,
+    h2.exceptions.ProtocolError,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+)
 
 #: What httpcore and h2 say of a connection that the server has announced to close.
 ANNOUNCED = ("ConnectionTerminated error_code:0,", "in state ConnectionState.CLOSED")
@@ -125,7 +132,7 @@ class Crowd:
                 else:
                     async with self.transport(http2) as transport:
                         response = await self.request(transport, page)
-        except ERRORS as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the request has failed)
             self.failed[repr(error)] += 1
         else:
             self.protocols[response.extensions["http_version"].decode()] += 1
