@@ -36,7 +36,7 @@ RATE = 240
 PATIENCE = 60
 #: As many connections as the browsers of some visitors keep.
 KEPT = 16
-#: httpx does not translate all errors of h2 and anyio, for example for a connection that is closed before its first request.
+#: httpx does not translate all errors of h2 and anyio, for example of a connection that is closed before a request.
 ERRORS = (
     httpx.TransportError,
     h2.exceptions.ProtocolError,
