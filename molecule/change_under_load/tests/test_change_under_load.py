@@ -23,7 +23,7 @@ from visits import LONG, log_in, logins
 
 SITE = "site.yml"
 #: Requests a second that are sent, and that have to arrive. Other scenarios use this machine, too, in `make test`.
-RATE, LEAST = (240, 200) if LONG else (160, 60)
+RATE, LEAST = (240, 200) if LONG else (120, 40)
 USERS = ("ghopper", "cpayne", "mcurie", "enoether")
 SCENARIO = Path(__file__).parents[1]
 #: The variables of the first deployment, with which the site goes on until it gets a newer uWSGI.

@@ -46,7 +46,7 @@ from load import Figures, Page, load
 USERS = ("ghopper", "cpayne", "mcurie")
 #: Requests a second that are sent, and that have to arrive. Two processors run visitors, balancer, nodes and identity
 #: provider, and in `make test` another scenario.
-RATE, LEAST = (240, 200) if visits.LONG else (80, 40)
+RATE, LEAST = (240, 200) if visits.LONG else (60, 30)
 FORGED = "203.0.113.7"
 #: Requests a page as the visitor with these cookies, and prints the status.
 STEAL = """
