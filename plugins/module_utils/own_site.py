@@ -132,7 +132,7 @@ def connection_state(address, timeout):
         connected(site_url(address), timeout).close()
     except ConnectionRefusedError:
         return "closed"
-    except ssl.SSLEOFError:
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # the second is what Python before 3.11.4 says
         return "silent"
     except ssl.SSLError:
         return "served"  # an alert, for example as it wants a certificate

@@ -78,10 +78,13 @@ import fcntl
 import hashlib
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
@@ -123,6 +126,43 @@ def git(*arguments: str, directory: str = ".") -> subprocess.CompletedProcess[st
         raise FetchError(
             'flask_app_source_type is "git", and the controller has no command git. Install the package git there.'
         ) from error
+
+
+def harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """List the members of an archive, as files of the account that unpacks them, and without special permissions.
+
+    :param archive: The archive.
+    :returns: Its members, one after the other as they are unpacked.
+    :raises tarfile.ExtractError: at one that leads out of the archive's directory, or is a device or FIFO.
+    """
+    files: set[str] = set()
+    links: set[str] = set()
+    for member in archive:
+        name = posixpath.normpath(member.name)
+        target = posixpath.join(posixpath.dirname(name) if member.issym() else "", member.linkname)
+        # A later member must not be written, or linked, through a link.
+        above = {str(parent) for parent in PurePosixPath(name).parents}
+        if (
+            not (member.isfile() or member.isdir() or member.issym() or member.islnk())
+            or leads_out(name)
+            or links & {name, *above}
+            or (member.issym() and leads_out(target))
+            or (member.islnk() and posixpath.normpath(target) not in files)
+        ):
+            raise tarfile.ExtractError(f'"{member.name}" leads out of it, or is a device')
+        (links if member.issym() else files).add(name)
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        yield member
+
+
+def leads_out(path: str) -> bool:
+    """Say whether a path in an archive is outside.
+
+    :param path: The path.
+    :returns: Whether it is absolute, or leads above the directory.
+    """
+    return posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == ".."
 
 
 class Source:
@@ -192,7 +232,13 @@ class Source:
         path = self._obtain(os.path.dirname(directory))
         unpacked = f"{directory}.unpacked"
         try:
-            shutil.unpack_archive(path, unpacked, filter=None if path.endswith(".zip") else "data")
+            if path.endswith(".zip"):
+                shutil.unpack_archive(path, unpacked)
+            else:
+                with tarfile.open(path) as archive:
+                    # Python has a check of its own since 3.11.4, but Debian 12 has 3.11.2.
+                    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                    archive.extractall(unpacked, members=harmless(archive))  # noqa: S202 - checked twice
         except (shutil.ReadError, tarfile.TarError, OSError, ValueError) as error:
             raise FetchError(
                 f'flask_app_source is "{self.source}", which cannot be unpacked: {error}. Write a .tar.gz, .tar.xz,'

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -204,18 +206,74 @@ def test_archive_needs_its_checksum(fetch, tree, tmp_path):
     assert "failed" not in fetch("archive", path, sha256=sha256(path))
 
 
-@pytest.mark.parametrize(("name", "link"), [("../outside", ""), ("passwd", "/etc/passwd"), ("up", "../..")])
-def test_archive_that_leads_outside_is_refused(fetch, tmp_path, name, link):
-    path = tmp_path / "hostile.tar"
-    with tarfile.open(path, "w") as archive:
-        member = tarfile.TarInfo(name)
-        if link:
-            member.type, member.linkname = tarfile.SYMTYPE, link
-        archive.addfile(member)
-    said = fetch("archive", path, sha256=sha256(path))["msg"]
+def member(name: str, link: str = "", form: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    """Return what an archive says of an empty file, or of a link."""
+    info = tarfile.TarInfo(name)
+    if link:
+        info.type, info.linkname = form, link
+    return info
+
+
+@pytest.fixture(params=[True, False], ids=["with Python's check", "without"])
+def fetch_archive(request, fetch, tmp_path, monkeypatch) -> Callable[..., dict]:
+    """Return what packs members and fetches them. Python's own check is used where the controller's Python has it."""
+    if not request.param:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+    def fetched(*members: tarfile.TarInfo) -> dict:
+        path = tmp_path / "packed.tar"
+        with tarfile.open(path, "w") as archive:
+            for one in members:
+                archive.addfile(one)
+        return fetch("archive", path, sha256=sha256(path))
+
+    return fetched
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../outside")],
+        [member("pages/../../outside")],
+        [member("passwd", "/etc/passwd")],
+        [member("up", "../..")],
+        [member("pages/up", "../../outside")],
+        [member("passwd", "/etc/passwd", tarfile.LNKTYPE)],
+        [member("passwd", "../outside", tarfile.LNKTYPE)],
+        [member("here", "."), member("here/written through a link")],
+        [member("here", "."), member("linked", "here/passwd", tarfile.LNKTYPE)],
+        [member("file", "here"), member("file")],
+        [member("null", "x", tarfile.CHRTYPE)],
+        [member("fifo", "x", tarfile.FIFOTYPE)],
+    ],
+    ids=lambda members: ", ".join(f"{one.name}-{one.linkname}".strip("-") for one in members),
+)
+def test_archive_that_leads_outside_is_refused(fetch_archive, tmp_path, members):
+    said = fetch_archive(*members)["msg"]
     assert "cannot be unpacked" in said
     assert "without paths that lead out of it" in said
     assert list(tmp_path.rglob("outside")) == []
+
+
+def test_archive_with_links_is_unpacked_without_special_permissions(fetch_archive):
+    program = member("bin/program")
+    program.mode, program.uid, program.uname = 0o6777, 65534, "nobody"
+    same = member("same", "bin/program", tarfile.LNKTYPE)
+    same.mode = program.mode
+    links = [
+        member("bin/link", "program"),
+        member("up", "bin/../bin/link"),
+        same,
+    ]
+    path = Path(fetch_archive(program, *links, member("plain"))["path"])
+    assert {name: stat.S_IMODE((path / name).stat().st_mode) for name in ("bin/program", "up", "plain")} == {
+        "bin/program": 0o755,
+        "up": 0o755,
+        "plain": 0o644,
+    }
+    assert (path / "bin/program").stat().st_uid == os.getuid()
+    assert (path / "up").resolve() == path / "bin/program"
+    assert (path / "same").samefile(path / "bin/program")
 
 
 @pytest.mark.parametrize("name", ["app.tar.gz", "app.zip", "app.txt"])
