@@ -20,21 +20,21 @@ help: ## list the targets
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@printf '  Scenarios: %s\n' "$(SCENARIOS)"
 
-demo: images ## bring up the bench, deploy site.yml on it, log in with a real browser
+demo: tools images ## bring up the bench, deploy site.yml on it, log in with a real browser
 	molecule create
 	ansible-playbook -i inventories/bench site.yml
 	ansible-playbook -i inventories/bench molecule/shared/register_sp.yml
 	python molecule/shared/demo.py
 
-demo-client-certificates: images ## the same for people with a client certificate instead of an account
+demo-client-certificates: tools images ## the same for people with a client certificate instead of an account
 	molecule create --scenario-name client_certificates
 	ansible-playbook -i inventories/bench molecule/client_certificates/converge.yml
 	python molecule/shared/demo_client_certificates.py
 
 # The output goes through a pipe; it is easier to read and search if lines are not wrapped at 80 columns.
 test: export COLUMNS := 200
-# Linters and unit tests begin while the images are built.
-test: tools ## run everything: linters, unit tests, every scenario, two at a time
+# The tools are installed, then linters and unit tests begin, while the images are built.
+test: ## run everything: linters, unit tests, every scenario, two at a time
 	mkdir -p artifacts
 	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
 	    $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
@@ -49,7 +49,7 @@ test-compat: ## run default with the oldest and the newest ansible-core, as far 
 	tools/compat
 
 # Commands with a + print at once, the others when the scenario has ended.
-test-%: images ## run one scenario from nothing
+test-%: tools images ## run one scenario from nothing
 	+@printf '%(%H:%M:%S)T  scenario %s begins\n' -1 $*
 	molecule/shared/lane molecule test --scenario-name $*
 	+@printf '%(%H:%M:%S)T  scenario %s passed\n' -1 $*
@@ -86,7 +86,7 @@ down: tools ## remove the bench
 clean: ## remove the tools and all files of earlier runs
 	rm -rf $(VENV) .ansible .cache .hypothesis .pytest_cache .ruff_cache artifacts* .mypy_cache
 
-images: tools
+images:
 	+@printf '%(%H:%M:%S)T  images of the bench\n' -1
 	$(BENCH) docker images browser
 
