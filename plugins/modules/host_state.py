@@ -24,6 +24,11 @@ options:
     description: Directory of the lists of apt; empty for a package manager that refreshes its lists by itself.
     type: str
     default: ""
+  package_sources:
+    description: Files and directories that say where apt finds packages.
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode:
     description: Only reads and changes nothing.
@@ -62,7 +67,8 @@ listeners:
       description: Number of its process; 0 where the kernel does not tell.
       type: int
 package_lists_hours:
-  description: Age of the lists of apt in hours; V(null) where there are none, 0 without apt.
+  description: >-
+    Hours since apt has refreshed its lists; V(null) where there are none or a source has changed since, 0 without apt.
   returned: success
   type: float
 packages:
@@ -103,16 +109,25 @@ def packages(output):
     return sorted({line.split()[1] for line in output.splitlines() if line.startswith("installed ")})
 
 
-def package_lists_hours(directory, now):
+def package_lists_hours(directory, sources, now):
     """Return how old the package lists of apt are.
 
     :param str directory: Where apt keeps them.
+    :param list sources: Files, and directories of files, that say where apt finds packages. Any may be missing.
     :param float now: The time, in seconds since the epoch.
-    :returns: Hours since apt has refreshed them, or None where there are none.
+    :returns: Hours since apt has refreshed them, or None where there are none or a source has changed since.
     """
     lists = glob.glob(os.path.join(directory, "*_Packages*"))
-    # A list that has not changed keeps its server's time; the directory has that of the refresh.
-    return (now - max(os.path.getmtime(path) for path in [directory, *lists])) / 3600 if lists else None
+    if not lists:
+        return None
+    # A refresh that finds nothing new only leaves its time on "partial", where apt puts what it fetches.
+    places = [directory, os.path.join(directory, "partial"), *lists]
+    refreshed = max(os.path.getmtime(path) for path in places if os.path.exists(path))
+    described = [path for source in sources for path in [source, *glob.glob(os.path.join(source, "*"))]]
+    # A file that is copied may keep an old time of modification. A directory's time tells of files that were removed.
+    if any(os.stat(path).st_ctime > refreshed for path in described if os.path.exists(path)):
+        return None
+    return (now - refreshed) / 3600
 
 
 def listeners(output):
@@ -169,6 +184,7 @@ def main():
         argument_spec={
             "packages_command": {"type": "list", "elements": "str", "required": True},
             "package_lists_path": {"type": "str", "default": ""},
+            "package_sources": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -184,7 +200,7 @@ def main():
     module.exit_json(
         changed=False,
         packages=packages(output(module.params["packages_command"], check_rc=True)),
-        package_lists_hours=package_lists_hours(lists, time.time()) if lists else 0.0,
+        package_lists_hours=package_lists_hours(lists, module.params["package_sources"], time.time()) if lists else 0.0,
         listeners=listeners(
             output(["ss", "--no-header", "--numeric", "--tcp", "--listening", "--processes"], check_rc=True)
         ),

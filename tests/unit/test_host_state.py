@@ -3,6 +3,7 @@
 """What the roles know of a host before they change it."""
 
 import os
+import time
 from unittest.mock import patch
 
 import pytest
@@ -77,12 +78,44 @@ def test_a_package_manager_that_refreshes_its_lists_by_itself_needs_no_refresh(s
     assert state()["package_lists_hours"] == 0
 
 
-def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(host):
-    packages = host / "deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"
-    packages.write_text("")
-    os.utime(packages, (0, 0))
-    os.utime(host, (36000, 36000))
-    assert host_state.package_lists_hours(str(host), 43200) == 2
+@pytest.fixture
+def lists(host):
+    """Package lists that have not changed since 0 seconds, and whose last refresh was at 36000 seconds."""
+    (host / "deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4").write_text("")
+    (host / "partial").mkdir()
+    for path in (host, *host.iterdir()):
+        os.utime(path, (0, 0))
+    os.utime(host / "partial", (36000, 36000))
+    return host
+
+
+def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(lists, tmp_path):
+    assert host_state.package_lists_hours(str(lists), [str(tmp_path / "no-such-file")], 43200) == 2
+
+
+def test_lists_count_even_if_there_is_no_trace_of_a_refresh(lists):
+    (lists / "partial").rmdir()
+    os.utime(lists, (0, 0))
+    assert host_state.package_lists_hours(str(lists), [], 43200) == 12
+
+
+@pytest.mark.parametrize("source", ["sources.list", "sources.list.d", "sources.list.d/shibboleth.sources"])
+def test_lists_do_not_count_once_a_source_has_changed(lists, tmp_path, source):
+    """Its time of modification may be old, as that of a file that was copied."""
+    (tmp_path / "sources.list.d").mkdir()
+    sources = [str(tmp_path / "sources.list"), str(tmp_path / "sources.list.d")]
+    path = tmp_path / source
+    if not path.exists():
+        path.write_text("")
+    os.utime(path, (0, 0))
+    assert host_state.package_lists_hours(str(lists), sources, 43200) is None
+
+
+def test_lists_count_that_are_newer_than_every_source(lists, tmp_path):
+    later = time.time() + 3600
+    os.utime(lists / "partial", (later, later))
+    (tmp_path / "sources.list").write_text("")
+    assert host_state.package_lists_hours(str(lists), [str(tmp_path / "sources.list")], later) == 0
 
 
 @pytest.mark.parametrize(("text", "mode"), [("1", "enforcing"), ("0", "permissive"), (None, "")])
