@@ -81,6 +81,7 @@ bench: tools ## measure speed and memory in comparison with other set-ups, and o
 
 down: tools ## remove the bench
 	for lane in '' -2; do FLASK_SSO_LANE=$$lane molecule destroy --all; done
+	docker images --quiet --filter label=snapshot | xargs --no-run-if-empty docker rmi --force
 	docker volume rm --force flask-sso-bench-ccache
 
 clean: ## remove the tools and all files of earlier runs
