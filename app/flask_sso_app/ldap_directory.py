@@ -77,7 +77,7 @@ class LdapDirectory:
             return None
         except self.ldap.LDAPError as error:
             current_app.logger.error("The directory %s does not answer: %r", self.settings["uri"], error)
-            raise ServiceUnavailable from error
+            raise ServiceUnavailable("The directory of users does not answer. Try again later.") from error
 
     def search(self, search_filter: str, _period: int) -> dict[str, Any]:
         """Return the person whom a filter finds.

@@ -31,7 +31,7 @@ from saml_idp import (
     signature_of,
     wrap,
 )
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, create_engine, func, select
 
 from flask_sso_app.authentication import identify, saml_store
 
@@ -954,6 +954,23 @@ def test_key_in_another_place_is_ignored(saml, idp, other_keys, tmp_path, caplog
     browser = open_browser(saml)
     assert_rejected(browser, caplog, log_in(browser, idp, keys=other_keys), "Signature validation failed")
     assert log_in(browser, idp).status_code == 303
+
+
+def test_store_that_does_not_answer_is_a_page_for_those_who_need_it(browser, idp, caplog):
+    """The log says so without naming the user, and the session goes on when the store is back."""
+    log_in(browser, idp)
+    store = browser.application.extensions["saml"].store
+    engine, store.engine = store.engine, create_engine("sqlite:////nowhere/at/all", hide_parameters=True)
+    stranger = browser.application.test_client()
+    for client, path in ((browser, "/"), (browser, "/profile"), (stranger, "/login")):
+        reply = client.get(path)
+        assert reply.status_code == 503
+        assert "The database of sessions does not answer." in reply.text
+    assert [stranger.get(path).status_code for path in ("/", "/healthz")] == [200, 200]
+    assert "The store of sessions does not answer: (sqlite3.OperationalError)" in caplog.text
+    assert "Grace" not in caplog.text
+    store.engine = engine
+    assert logged_in_user(browser) == "ghopper"
 
 
 def test_secrets_are_not_shown_logged_or_stored(browser, idp, saml, caplog):

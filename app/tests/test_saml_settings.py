@@ -17,6 +17,7 @@ from onelogin.saml2.constants import OneLogin_Saml2_Constants as Constants
 from saml_idp import KeyPair
 
 from flask_sso_app import create_app
+from flask_sso_app.authentication import saml_settings
 from flask_sso_app.settings import SettingsError
 
 
@@ -152,6 +153,17 @@ def test_store_in_the_state_directory_is_private(saml, monkeypatch, tmp_path):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     start({**saml, "store": ""})
     assert stat.S_IMODE((tmp_path / "saml.sqlite").stat().st_mode) == 0o600
+
+
+def test_password_of_the_store_is_a_credential(saml, monkeypatch, tmp_path):
+    (tmp_path / "saml_store_password").write_text("a@b:c/d\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    opened = []
+    monkeypatch.setattr(saml_settings, "Store", opened.append)
+    start({**saml, "store": "postgresql+psycopg://app@db.example.org/app?connect_timeout=3"})
+    (url,) = opened
+    assert (url.username, url.password, url.host) == ("app", "a@b:c/d", "db.example.org")
+    assert "a@b" not in str(url)
 
 
 def test_setting_from_the_environment(saml, monkeypatch):

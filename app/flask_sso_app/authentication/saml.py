@@ -18,12 +18,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.constants import OneLogin_Saml2_Constants as Constants
 from onelogin.saml2.logout_request import OneLogin_Saml2_Logout_Request
 from onelogin.saml2.logout_response import OneLogin_Saml2_Logout_Response
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+from sqlalchemy import exc
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
@@ -66,6 +69,8 @@ def init_app(app: Flask) -> None:
         app.add_url_rule(sp.config["slo_post"], "saml_slo_post", slo_post, methods=["POST"])
     app.add_url_rule(sp.config["metadata"], "saml_metadata", metadata)
     app.register_error_handler(InvalidMessageError, reject_message)
+    for failure in (exc.InterfaceError, exc.OperationalError, exc.TimeoutError):
+        app.register_error_handler(failure, report_store)
     with app.app_context():
         is_idp_metadata_valid()  # logs an error if it is not
 
@@ -412,3 +417,10 @@ def reject_message(error: InvalidMessageError) -> tuple[str, int]:
     """Log why a message is rejected; the user gets a page without details."""
     current_app.logger.warning("SAML message to %s rejected: %.500r", request.path, str(error))
     return render_template("saml_message_rejected.html"), 403
+
+
+def report_store(error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    """Log that the store of sessions fails. Only who has a session, or begins one, gets this page."""
+    current_app.logger.error("The store of sessions does not answer: %s", error)
+    unavailable = ServiceUnavailable("The database of sessions does not answer. Try again later.")
+    return current_app.handle_http_exception(unavailable)

@@ -24,11 +24,12 @@ from onelogin.saml2.metadata import OneLogin_Saml2_Metadata
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_sso_app.authentication.saml_store import Store
 from flask_sso_app.identity import parse_datetime
-from flask_sso_app.settings import SettingsError, credential_path
+from flask_sso_app.settings import SettingsError, credential_path, read_credential
 
 #: All keys with their defaults; a value has to be of the default's type.
 DEFAULTS = {
@@ -370,7 +371,7 @@ def load_idp_metadata(path: str, entity_id: str) -> tuple[dict[str, Any], float]
 
 
 def open_store(url: str) -> Store:
-    """Open the store.
+    """Open the store, with the systemd credential ``saml_store_password`` if there is one.
 
     :param url: SQLAlchemy URL; if empty, an SQLite file in the state directory that only the service can read.
     :raises SettingsError: if the database cannot be used.
@@ -387,7 +388,8 @@ def open_store(url: str) -> Store:
     try:
         if path:
             path.touch(mode=0o600)
-        return Store(url)
+        password = read_credential("saml_store_password")
+        return Store(make_url(url).set(password=password) if password else url)
     except (SQLAlchemyError, ImportError, OSError) as error:
         raise config_error(
             f"has a store that cannot be used: {type(error).__name__}; check its URL, driver and permissions."

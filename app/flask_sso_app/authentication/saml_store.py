@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, MetaData, Row, String, Table, Text, create_engine, func, select
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
@@ -83,13 +84,13 @@ class Store:
     Each change is a single statement. Where processes compete, the number of changed rows says which of them was
     first, so the store needs no locks and works with any database.
 
-    :param url: SQLAlchemy URL.
+    :param url: SQLAlchemy URL, as text or an object.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database cannot be used.
     :raises ImportError: if the driver of the database is missing.
     """
 
-    def __init__(self, url: str):
-        self.engine = create_engine(url, pool_pre_ping=True)
+    def __init__(self, url: str | URL):
+        self.engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)  # errors name no user
         try:
             self.create_tables()
         except DBAPIError:  # another process may have created them at the same time; a real error occurs again

@@ -7,14 +7,16 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import bench_client
 import docker
 import httpx
+import testinfra
 from docker.models.containers import Container
+from testinfra.host import Host
 
 #: The nodes, as the inventory and HAProxy name them, and their host names.
 NODES = {f"flask-sso-web{number}{bench_client.LANE}": f"node{number or 1}.example.org" for number in ("", 2, 3)}
@@ -36,6 +38,16 @@ with socket.socket(socket.AF_UNIX) as admin:
 def container(name: str) -> Container:
     """Return a container by its name, also one that has no network."""
     return docker.from_env().containers.get(name)
+
+
+def host(node: str) -> Host:
+    """Return a node, for commands whose output counts: the API of Docker may lose that of short ones."""
+    return testinfra.get_host(f"docker://{node}")
+
+
+def secret(name: str) -> str:
+    """Return a secret that the nodes share."""
+    return (FILES / name).read_text().strip()
 
 
 @cache
@@ -111,3 +123,21 @@ def visitor_of(node: str) -> Iterator[httpx.Client]:
 def me(session: httpx.Client) -> int:
     """Return the status of a page that needs a session."""
     return session.get("/api/me").status_code
+
+
+def log_in(session: httpx.Client, user: str = "ghopper") -> None:
+    """Log a visitor in."""
+    page, _ = bench_client.saml_login(session, "/profile", user)
+    assert (page.status_code, page.url.path) == (200, "/profile")
+
+
+def copies(cookies: httpx.Cookies, nodes: Iterable[str] = NODES) -> dict[str, int]:
+    """Return the status of a page that needs a session, at each node, for a copy of a visitor's cookies."""
+    found = {}
+    for node in nodes:
+        with visitor_of(node) as thief:
+            thief.cookies.update(cookies)
+            choose(thief, node)
+            found[node] = me(thief)
+            assert thief.cookies[COOKIE] == node
+    return found

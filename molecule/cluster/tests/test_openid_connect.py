@@ -10,10 +10,24 @@ from contextlib import contextmanager
 
 import bench_client
 import httpx
-import testinfra
-from balanced import COOKIE, FILES, FIRST, NODES, SECOND, THIRD, choose, container, me, readdress, visitor_of, wait_for
+from balanced import (
+    COOKIE,
+    FIRST,
+    NODES,
+    SECOND,
+    THIRD,
+    choose,
+    container,
+    copies,
+    host,
+    log_in,
+    me,
+    readdress,
+    secret,
+    visitor_of,
+    wait_for,
+)
 from bench_fixtures import run_playbook
-from testinfra.host import Host
 
 STORE = f"flask-sso-store{bench_client.LANE}"
 SECRETS = "/etc/ssl/flask_sso/flask_app-openid-connect"
@@ -35,33 +49,6 @@ with socket.create_connection(("store.example.org", 6379), 10) as store:
     store.sendall(b"KEYS *\\r\\n")
     print(store.recv(1000).decode())
 """
-
-
-def secret(name: str) -> str:
-    """Return a secret that the nodes share."""
-    return (FILES / name).read_text().strip()
-
-
-def host(node: str) -> Host:
-    """Return a node, for commands whose output counts: the API of Docker may lose that of short ones."""
-    return testinfra.get_host(f"docker://{node}")
-
-
-def log_in(session: httpx.Client, user: str = "ghopper") -> None:
-    """Log a visitor in."""
-    page, _ = bench_client.saml_login(session, "/profile", user)
-    assert (page.status_code, page.url.path) == (200, "/profile")
-
-
-def copies(cookies: dict[str, str]) -> dict[str, int]:
-    """Return the status of a page that needs a session, at each node, for a copy of a visitor's cookies."""
-    found = {}
-    for node in NODES:
-        with visitor_of(node) as thief:
-            thief.cookies.set(SESSION, cookies[SESSION], bench_client.HOST, "/")
-            found[node] = me(thief)
-            assert thief.cookies[COOKIE] == node
-    return found
 
 
 def everywhere(status: int) -> dict[str, int]:
@@ -133,7 +120,7 @@ def test_logout_at_a_node_ends_the_session_at_all() -> None:
     """Also for a copy of the cookies that was made before."""
     with visitor_of(FIRST) as session:
         log_in(session)
-        kept = dict(session.cookies)
+        kept = httpx.Cookies(session.cookies)
         assert copies(kept) == everywhere(200)
         choose(session, SECOND)
         bench_client.submit_form(session, session.get("/logout"), logout="yes")
