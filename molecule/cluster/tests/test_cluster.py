@@ -28,6 +28,7 @@ from balanced import (
     SECOND,
     THIRD,
     address,
+    ask,
     balancer,
     choose,
     container,
@@ -330,11 +331,32 @@ def test_rolling_release_stops_at_the_first_node_that_fails(source: Path, report
     assert health() == dict.fromkeys(NODES, "released")
 
 
-def test_doctor_finds_the_node_that_has_another_release() -> None:
+def test_doctor_finds_no_fault_in_nodes_that_agree() -> None:
     code, said = run_playbook("playbooks/doctor.yml", {})
     assert code == 0, said
-    code, said = run_playbook("playbooks/rollback.yml", {}, "--limit", SECOND)
+
+
+def test_only_node_that_serves_is_rolled_back_in_its_place(report: Callable[[str], None]) -> None:
+    """To take it out of the balancers would end the site."""
+
+    def others(state: str) -> None:
+        for name in BALANCERS:
+            for node in (FIRST, THIRD):
+                ask(f"set server nodes/{node} state {state}", name)
+
+    with visited() as change:
+        others("maint")
+        code, said = run_playbook("playbooks/rollback.yml", {}, "--limit", SECOND)
+        others("ready")
+        for node in (FIRST, THIRD):
+            wait_for(node, "UP")
     assert code == 0, said
+    assert f"so {SECOND} stays there and changes while it serves" in " ".join(said.split())
+    report(f"The only node that serves is rolled back. {change}.")
+    change.require_none_lost()
+
+
+def test_doctor_finds_the_node_that_has_another_release() -> None:
     code, said = run_playbook("playbooks/doctor.yml", {})
     assert code != 0
     assert re.search(rf"do not have the same release of flask_app: \w+ on {FIRST} and {THIRD}, \w+ on {SECOND}\.", said)
