@@ -25,6 +25,8 @@ BALANCERS = tuple(f"flask-sso-balancer{number}{bench_client.LANE}" for number in
 #: It says which node a visitor has.
 COOKIE = "__Host-flask_app-node"
 FILES = bench_client.ARTIFACTS / "cluster"
+#: The host with the stores of sessions.
+STORE = f"flask-sso-store{bench_client.LANE}"
 #: Sends HAProxy a command, and prints what it says, and that this is all.
 ASK = """
 import socket, sys
@@ -129,6 +131,25 @@ def log_in(session: httpx.Client, user: str = "ghopper") -> None:
     """Log a visitor in."""
     page, _ = bench_client.saml_login(session, "/profile", user)
     assert (page.status_code, page.url.path) == (200, "/profile")
+
+
+def log_in_at_two(session: httpx.Client) -> None:
+    """Begin the login of a visitor of the first node there, and end it at the second."""
+    form = session.get("/profile")
+    choose(session, SECOND)
+    page, _ = bench_client.answer_provider(session, form, "cpayne")
+    assert (page.status_code, page.url.path) == (200, "/profile")
+    assert session.cookies[COOKIE] == SECOND
+
+
+@contextmanager
+def stopped(service: str) -> Iterator[None]:
+    """Stop a store of sessions meanwhile."""
+    assert container(STORE).exec_run(["systemctl", "stop", service]).exit_code == 0
+    try:
+        yield
+    finally:
+        assert container(STORE).exec_run(["systemctl", "start", service]).exit_code == 0
 
 
 def copies(cookies: httpx.Cookies, nodes: Iterable[str] = NODES) -> dict[str, int]:

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import bench_client
 import httpx
@@ -15,21 +14,23 @@ from balanced import (
     FIRST,
     NODES,
     SECOND,
+    STORE,
     THIRD,
     choose,
     container,
     copies,
     host,
     log_in,
+    log_in_at_two,
     me,
     readdress,
     secret,
+    stopped,
     visitor_of,
     wait_for,
 )
 from bench_fixtures import run_playbook
 
-STORE = f"flask-sso-store{bench_client.LANE}"
 SECRETS = "/etc/ssl/flask_sso/flask_app-openid-connect"
 SESSION = "__Host-openid_connect"
 CLIENT_SECRET = "{{ lookup('ansible.builtin.file', flask_sso_artifacts ~ '/bench/client-secret') }}"
@@ -62,16 +63,6 @@ def callbacks() -> int:
     return sum(int(host(node).run(count).stdout) for node in NODES)
 
 
-@contextmanager
-def store_down() -> Iterator[None]:
-    """Stop the store meanwhile."""
-    assert container(STORE).exec_run(["systemctl", "stop", "redis-server"]).exit_code == 0
-    try:
-        yield
-    finally:
-        assert container(STORE).exec_run(["systemctl", "start", "redis-server"]).exit_code == 0
-
-
 def test_nodes_change_to_openid_connect(report: Callable[[str], None]) -> None:
     """What is secret is neither in the output nor readable by other accounts than root."""
     began = time.monotonic()
@@ -95,11 +86,7 @@ def test_nodes_change_to_openid_connect(report: Callable[[str], None]) -> None:
 
 def test_login_begins_at_one_node_and_ends_at_another() -> None:
     with visitor_of(FIRST) as session:
-        form = session.get("/profile")
-        choose(session, SECOND)
-        page, _ = bench_client.answer_provider(session, form, "cpayne")
-        assert (page.status_code, page.url.path) == (200, "/profile")
-        assert session.cookies[COOKIE] == SECOND
+        log_in_at_two(session)
         assert copies(session.cookies) == everywhere(200)
 
 
@@ -158,7 +145,7 @@ def test_without_the_store_open_pages_are_served_and_logins_fail(report: Callabl
     """When it is back, users can log in again."""
     with visitor_of(FIRST) as session, visitor_of(FIRST) as visitor:
         log_in(session)
-        with store_down():
+        with stopped("redis-server"):
             began = time.monotonic()
             open_pages = {path: visitor.get(path).status_code for path in ("/healthz", "/", "/static/style.css")}
             known = session.get("/api/me", follow_redirects=False)

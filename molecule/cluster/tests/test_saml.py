@@ -5,17 +5,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import bench_client
 import httpx
 import lxml.html
-from balanced import COOKIE, FIRST, SECOND, choose, container, copies, host, log_in, me, secret, visitor_of
+from balanced import FIRST, SECOND, choose, copies, host, log_in, log_in_at_two, me, secret, stopped, visitor_of
 from bench_fixtures import run_playbook
 
 NODES = FIRST, SECOND
-STORE = f"flask-sso-store{bench_client.LANE}"
 VARIABLES = {
     "flask_sso_authentication": "saml",
     "flask_app_requirements": "requirements-saml-postgresql.txt",
@@ -30,16 +28,6 @@ VARIABLES = {
 def both(status: int) -> dict[str, int]:
     """Return this status for each of the nodes."""
     return dict.fromkeys(NODES, status)
-
-
-@contextmanager
-def database_down() -> Iterator[None]:
-    """Stop the database meanwhile."""
-    assert container(STORE).exec_run(["systemctl", "stop", "postgresql"]).exit_code == 0
-    try:
-        yield
-    finally:
-        assert container(STORE).exec_run(["systemctl", "start", "postgresql"]).exit_code == 0
 
 
 def test_store_of_each_nodes_own_is_refused() -> None:
@@ -65,11 +53,7 @@ def test_nodes_change_to_saml_in_the_application() -> None:
 
 def test_login_begins_at_one_node_and_ends_at_another() -> None:
     with visitor_of(FIRST) as session:
-        form = session.get("/profile")
-        choose(session, SECOND)
-        page, _ = bench_client.answer_provider(session, form, "cpayne")
-        assert (page.status_code, page.url.path) == (200, "/profile")
-        assert session.cookies[COOKIE] == SECOND
+        log_in_at_two(session)
         assert copies(session.cookies, NODES) == both(200)
 
 
@@ -105,7 +89,7 @@ def test_without_the_database_open_pages_are_served(report: Callable[[str], None
     """Who has a session gets a page that says why; the session goes on afterwards."""
     with visitor_of(FIRST) as session, visitor_of(FIRST) as visitor:
         log_in(session)
-        with database_down():
+        with stopped("postgresql"):
             open_pages = {path: visitor.get(path).status_code for path in ("/healthz", "/", "/static/style.css")}
             known, login = session.get("/profile"), visitor.get("/login")
         report(f"Without the database: {open_pages}, a session {known.status_code}, a login {login.status_code}.")
