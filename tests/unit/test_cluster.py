@@ -161,3 +161,33 @@ def test_a_store_of_each_node_is_none_of_all(host):
     store = {"openid_connect_session_store": {"host": host, "password": "p" * 32}}
     (fault,) = faults(BALANCERS, **openid_connect(**SHARED_SESSIONS | store))
     assert "or each node's own" in fault
+
+
+@pytest.mark.parametrize(
+    ("store", "shared"),
+    [
+        ("", False),
+        ("sqlite:////var/lib/flask_app/saml.sqlite", False),
+        ("sqlite+pysqlite:////mnt/saml.sqlite", False),
+        ("postgresql+psycopg:///app", False),
+        ("postgresql+psycopg://app@/app", False),
+        ("postgresql+psycopg://localhost/app", False),
+        ("postgresql+psycopg://app@127.0.0.1:5432/app", False),
+        ("mysql+pymysql://app@[::1]/app", False),
+        ("postgresql+psycopg://app@db.example.org/app?connect_timeout=3", True),
+        ("postgresql+psycopg://db.example.org/localhost", True),
+        ("mysql+pymysql://localhost@192.0.2.20:3306/app", True),
+    ],
+)
+def test_sessions_of_saml_in_the_application_are_in_a_database_of_all_nodes(store, shared):
+    variables = AGREED | {"flask_sso_authentication": "saml", "shibboleth_sp_sealer_file": "", "app_saml_store": store}
+    found = faults(BALANCERS, **variables)
+    assert [fault.partition(" is not set")[0] for fault in found] == ["app_saml_store"] * (not shared)
+    assert faults({}, **variables) == []
+    assert faults(BALANCERS, **AGREED | {"app_saml_store": store}) == []
+
+
+def test_sessions_of_saml_in_the_application_need_a_database_in_a_cluster():
+    variables = AGREED | {"flask_sso_authentication": "saml", "shibboleth_sp_sealer_file": ""}
+    (fault,) = faults(BALANCERS, **variables)
+    assert fault.startswith("app_saml_store is not set")
