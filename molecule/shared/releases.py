@@ -65,7 +65,8 @@ def run_playbook(
 def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
     """Return a function that deploys a release of a scenario's application, whose sources it writes to `directory`.
 
-    The release calls itself by a name, has `code` at the end of its module, and is deployed with further variables.
+    The release calls itself by a name, has `code` at the end of its module, is an archive if it is `packed`, and is
+    deployed with further variables.
     """
 
     def deploy(
@@ -74,13 +75,18 @@ def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
         stop_at: str | None = None,
         playbook: str = "converge.yml",
         watch: Callable[[str], object] = str,
+        packed: bool = False,
         **variables,
     ) -> Run:
         source = directory / release
         shutil.copytree(scenario / "files" / "app", source, dirs_exist_ok=True)
         module = source / "app.py"
         module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
-        return run_playbook(scenario / playbook, {"flask_app_source": str(source)} | variables, stop_at, watch)
+        given = {"flask_app_source": str(source)}
+        if packed:
+            archive = shutil.make_archive(str(source), "gztar", directory, release)
+            given = {"flask_app_source": archive, "flask_app_source_type": "archive"}
+        return run_playbook(scenario / playbook, given | variables, stop_at, watch)
 
     return deploy
 

@@ -248,10 +248,11 @@ def index(host) -> Iterator[dict[str, str]]:
 
 
 def test_password_of_a_package_index_is_seen_by_nobody(host, deploy, page, index, tmp_path):
+    """The release comes as an archive."""
     for name in ("private.txt", "refused.txt"):
         (tmp_path / "private").mkdir(exist_ok=True)
         (tmp_path / "private" / name).write_text("flask==3.1.3\n")
-    run = deploy("private", flask_app_requirements="private.txt", **index)
+    run = deploy("private", packed=True, flask_app_requirements="private.txt", **index)
     assert run.code == 0, run.said
     assert page().text == "private"
     assert "hunter2" not in run.said
