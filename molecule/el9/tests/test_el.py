@@ -4,6 +4,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,8 +170,8 @@ class Policy:
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory) -> str:
-    """The module of the scenario's site, for the policy in which it is tried."""
+def module(tmp_path_factory) -> Callable[..., str]:
+    """The module of a site with these variables, for the policy in which it is tried."""
     init_plugin_loader([str(ROOT / ".collections")])
     sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests/unit")]
     from hostile_roles import Site  # noqa: PLC0415 (it is found only now)
@@ -182,10 +183,16 @@ def module(tmp_path_factory) -> str:
         "distribution_version": "12.15",
     }
     found = {"ansible_facts": facts, "flask_app__found": {"leftovers": []}, "flask_sso_parts": []}
-    return Site(tmp_path_factory.mktemp("site")).made("selinux_policy", "policy.cil.j2", found)
+
+    def made(**variables: object) -> str:
+        return Site(tmp_path_factory.mktemp("site")).made("selinux_policy", "policy.cil.j2", found | variables)
+
+    return made
 
 
-def test_httpd_may_connect_to_the_application_with_the_policy_and_nothing_else_gains_anything(module: str) -> None:
+def test_httpd_may_connect_to_the_application_with_the_policy_and_nothing_else_gains_anything(
+    module: Callable[..., str],
+) -> None:
     """Before, no rule; after, this one, and every path that the roles use has the label that httpd may use.
 
     A module with a type that nobody knows is refused.
@@ -197,11 +204,39 @@ def test_httpd_may_connect_to_the_application_with_the_policy_and_nothing_else_g
         "dir /var/lib/flask_app": "httpd_var_lib_t",
         "file /srv/other/x": "var_t",
     }
-    gained, broken, *labels = Policy(module).run(
+    gained, broken, *labels = Policy(module()).run(
         "diff /before /after | grep '^[<>]'",
         "semodule -n -p /s -s default -i /broken.cil || echo refused",
         *[f"matchpathcon -f $F -n -m {path}" for path in paths],
     )
     assert gained == "> allow httpd_t initrc_t:unix_stream_socket connectto;"
     assert broken == "refused"
+    assert [label.split(":")[2] for label in labels] == list(paths.values())
+
+
+def test_policy_with_all_that_parts_bring_gives_that_and_no_more(module: Callable[..., str]) -> None:
+    """Servers that httpd asks, for ACME or OpenID Connect; other ports; further sockets; files that are shown."""
+    paths = {
+        "socket /run/further/sp.sock": "httpd_runtime_t",
+        "dir /srv/shown": "httpd_sys_rw_content_t",
+    }
+    parts = [{"connects": True}, {"labels": [{"path": "/run/further", "type": "httpd_var_run_t"}]}]
+    site = module(
+        flask_sso_parts=parts,
+        apache_ssl_http_port=8079,
+        apache_ssl_https_port=4443,
+        flask_app_public="static",
+        flask_app__public_path="/srv/shown",
+    )
+    gained, ports, *labels = Policy(site).run(
+        "diff /before /after | grep '^[<>]'",
+        "seinfo $P --portcon | grep -Eo '(8079|4443) .*_port_t'",
+        *[f"matchpathcon -f $F -n -m {path}" for path in paths],
+    )
+    assert sorted(gained.splitlines()) == [
+        "< allow httpd_t http_port_t:tcp_socket name_bind;",
+        "> allow httpd_t http_port_t:tcp_socket { name_bind name_connect };",
+        "> allow httpd_t initrc_t:unix_stream_socket connectto;",
+    ]
+    assert sorted(ports.split("\n")) == [f"{port} system_u:object_r:http_port_t" for port in (4443, 8079)]
     assert [label.split(":")[2] for label in labels] == list(paths.values())
