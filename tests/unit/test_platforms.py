@@ -154,6 +154,20 @@ def test_a_fingerprint_of_another_form_is_refused(faults, digits):
     assert "Write 40 hexadecimal digits" in said
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_key_with_another_fingerprint_is_refused(faults, code):
+    keys = {"gpgkey": ["https://a.example/1", "https://a.example/2"], "fingerprints": ["0" * 40, "1" * 40]}
+    repository = {"shibboleth_sp_repository": {"baseurl": ["https://a.example"], **keys}}
+    compared = [
+        {"changed": True},
+        {"changed": False, "msg": f"The specified fingerprint, '{'1' * 40}', does not match"},
+    ]
+    found = {"shibboleth_sp__answer": {"rc": 0}, "shibboleth_sp__compared": {"results": compared[: code + 1]}}
+    said = faults(facts(*PLATFORMS["alma-9"]), "shibboleth_sp", repository, **found)
+    assert len(said) == code
+    assert all("keys that are not those of their fingerprints" in one and "1" * 40 in one for one in said)
+
+
 def test_each_key_needs_a_fingerprint_of_its_own(faults):
     keys = {"gpgkey": ["https://a.example/1", "https://a.example/2"], "fingerprints": ["0" * 40]}
     repository = {"baseurl": ["https://a.example"], **keys}

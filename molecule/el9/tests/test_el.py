@@ -4,7 +4,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -110,15 +110,33 @@ def test_release_for_which_nobody_has_a_package_of_shibboleth_is_refused(web: Ho
     assert REFUSED in said
 
 
+@pytest.fixture
+def without_shibboleth(web: Host) -> Iterator[None]:
+    """Have the host believe meanwhile that it does not have the package."""
+    record = "--justdb --noscripts --nodeps"
+    web.check_output(f"rpm --erase {record} shibboleth")
+    yield
+    web.check_output(f"rpm --install {record} /opt/el/shibboleth/shibboleth-*.rpm")
+
+
+@pytest.mark.usefixtures("without_shibboleth")
+def test_key_with_another_fingerprint_is_refused(web: Host, vendor: dict, run_site) -> None:
+    """It is not imported, and nothing has changed."""
+    keys = web.check_output("rpm --query gpg-pubkey")
+    first, *others = vendor["fingerprints"]
+    code, said = run_site({"shibboleth_sp_repository": vendor | {"fingerprints": [first[::-1], *others]}})
+    assert code == 2, said
+    assert "shibboleth_sp_repository has keys that are not those of their fingerprints" in said
+    assert first[::-1] in said
+    assert REFUSED in said
+    assert web.check_output("rpm --query gpg-pubkey") == keys
+
+
+@pytest.mark.usefixtures("without_shibboleth")
 def test_repository_that_does_not_answer_is_refused(web: Host, vendor: dict, run_site) -> None:
     """On a host that does not have its package; nothing has changed there, the list of repositories included."""
     known = web.file("/etc/yum.repos.d/shibboleth.repo").content_string
-    record = "--justdb --noscripts --nodeps"
-    web.check_output(f"rpm --erase {record} shibboleth")
-    try:
-        code, said = run_site({"shibboleth_sp_repository": vendor | {"baseurl": ["http://127.0.0.1:9/"]}})
-    finally:
-        web.check_output(f"rpm --install {record} /opt/el/shibboleth/shibboleth-*.rpm")
+    code, said = run_site({"shibboleth_sp_repository": vendor | {"baseurl": ["http://127.0.0.1:9/"]}})
     assert code == 2, said
     assert "shibboleth_sp_repository has baseurl=http://127.0.0.1:9/, which does not answer" in said
     assert "Write a mirror that the host reaches." in said
