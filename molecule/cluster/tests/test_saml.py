@@ -46,8 +46,8 @@ def test_nodes_change_to_saml_in_the_application() -> None:
     assert password not in said
     for node in NODES:
         found = host(node).run("grep -rlF %s /etc /srv /var/log /var/lib", password).stdout.split()
-        assert [host(node).file(path).mode for path in found] == [0o600]
-        assert host(node).file(found[0]).user == "root"
+        (credential,) = map(host(node).file, found)
+        assert (credential.user, credential.group, credential.mode) == ("root", "flask_app", 0o440)
         assert password not in host(node).check_output("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' ' '")
 
 
@@ -89,7 +89,7 @@ def test_without_the_database_open_pages_are_served(report: Callable[[str], None
     """Who has a session gets a page that says why; the session goes on afterwards."""
     with visitor_of(FIRST) as session, visitor_of(FIRST) as visitor:
         log_in(session)
-        with stopped("postgresql"):
+        with stopped("postgresql@15-main"):
             open_pages = {path: visitor.get(path).status_code for path in ("/healthz", "/", "/static/style.css")}
             known, login = session.get("/profile"), visitor.get("/login")
         report(f"Without the database: {open_pages}, a session {known.status_code}, a login {login.status_code}.")
