@@ -967,7 +967,7 @@ def test_store_that_does_not_answer_is_a_page_for_those_who_need_it(browser, idp
         assert reply.status_code == 503
         assert "The database of sessions does not answer." in reply.text
     assert [stranger.get(path).status_code for path in ("/", "/healthz")] == [200, 200]
-    assert "The store of sessions does not answer: (sqlite3.OperationalError)" in caplog.text
+    assert "The store of sessions fails: (sqlite3.OperationalError)" in caplog.text
     assert "Grace" not in caplog.text
     store.engine = engine
     assert logged_in_user(browser) == "ghopper"

@@ -166,6 +166,13 @@ def test_password_of_the_store_is_a_credential(saml, monkeypatch, tmp_path):
     assert "a@b" not in str(url)
 
 
+def test_file_needs_no_password(saml, monkeypatch, tmp_path):
+    """A site that was a cluster may still have one."""
+    (tmp_path / "saml_store_password").write_text("canary")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert start(saml).extensions["saml"].store.engine.url.password is None
+
+
 def test_setting_from_the_environment(saml, monkeypatch):
     monkeypatch.setenv("FLASK_SSO_SAML", json.dumps(saml))
     monkeypatch.setenv("FLASK_SSO_AUTHENTICATION", "saml")

@@ -95,7 +95,12 @@ def main():
         answer = statistics(module.params["socket"])
     except OSError as error:
         module.fail_json(msg=f"HAProxy does not answer at {module.params['socket']}: {error}. Restart it.")
-    module.exit_json(changed=False, running=answer is not None, serving=serving(answer or "", module.params["backend"]))
+    backend = module.params["backend"]
+    if answer is not None and f"\n{backend},BACKEND," not in answer:
+        module.fail_json(
+            msg=f"HAProxy at {module.params['socket']} has no backend {backend}. Run playbooks/balancers.yml again."
+        )
+    module.exit_json(changed=False, running=answer is not None, serving=serving(answer or "", backend))
 
 
 if __name__ == "__main__":

@@ -120,9 +120,9 @@ def package_lists_hours(directory, sources, now):
     lists = glob.glob(os.path.join(directory, "*_Packages*"))
     if not lists:
         return None
-    # A refresh that finds nothing new only leaves its time on "partial", where apt puts what it fetches.
-    places = [directory, os.path.join(directory, "partial"), *lists]
-    refreshed = max(os.path.getmtime(path) for path in places if os.path.exists(path))
+    # A list that has not changed keeps its server's time. The directory's is that of the last list that has changed, or
+    # of a refresh by the roles.
+    refreshed = max(os.path.getmtime(path) for path in [directory, *lists])
     described = [path for source in sources for path in [source, *glob.glob(os.path.join(source, "*"))]]
     # A file that is copied may keep an old time of modification. A directory's time tells of files that were removed.
     if any(os.stat(path).st_ctime > refreshed for path in described if os.path.exists(path)):

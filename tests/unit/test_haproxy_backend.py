@@ -33,22 +33,38 @@ def backend(path, run_module):
     return lambda: run_module(haproxy_backend, check_mode=True, socket=path, backend="nodes")
 
 
-def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(path, backend):
-    with socket.socket(socket.AF_UNIX) as admin:
-        admin.bind(path)
-        admin.listen()
+@pytest.fixture
+def answering(path, backend):
+    """Ask a HAProxy that has these statistics; return what the module says."""
 
-        def answer():
-            connection, _ = admin.accept()
-            with connection:
-                assert connection.recv(100) == b"show stat\n"
-                connection.sendall(STATISTICS.encode())
+    def ask(statistics):
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.bind(path)
+            admin.listen()
 
-        thread = Thread(target=answer)
-        thread.start()
-        said = backend()
-        thread.join()
+            def answer():
+                connection, _ = admin.accept()
+                with connection:
+                    assert connection.recv(100) == b"show stat\n"
+                    connection.sendall(statistics.encode())
+
+            thread = Thread(target=answer)
+            thread.start()
+            said = backend()
+            thread.join()
+            return said
+
+    return ask
+
+
+def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(answering):
+    said = answering(STATISTICS)
     assert (said["running"], said["serving"]) == (True, ["web1", "web2", "web6"])
+
+
+@pytest.mark.parametrize("statistics", ["", "# pxname,svname,status,\nother,BACKEND,UP,\n"])
+def test_balancer_without_the_backend_is_an_error(answering, statistics):
+    assert "has no backend nodes" in answering(statistics)["msg"]
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["no socket", "a socket that nobody listens to"])

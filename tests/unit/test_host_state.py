@@ -81,11 +81,10 @@ def test_a_package_manager_that_refreshes_its_lists_by_itself_needs_no_refresh(s
 @pytest.fixture
 def lists(host):
     """Package lists that have not changed since 0 seconds, and whose last refresh was at 36000 seconds."""
-    (host / "deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4").write_text("")
-    (host / "partial").mkdir()
-    for path in (host, *host.iterdir()):
-        os.utime(path, (0, 0))
-    os.utime(host / "partial", (36000, 36000))
+    packages = host / "deb.example.org_debian_dists_bookworm_main_binary-amd64_Packages.lz4"
+    packages.write_text("")
+    os.utime(packages, (0, 0))
+    os.utime(host, (36000, 36000))
     return host
 
 
@@ -93,29 +92,27 @@ def test_lists_are_as_old_as_the_last_refresh_even_if_none_of_them_had_changed(l
     assert host_state.package_lists_hours(str(lists), [str(tmp_path / "no-such-file")], 43200) == 2
 
 
-def test_lists_count_even_if_there_is_no_trace_of_a_refresh(lists):
-    (lists / "partial").rmdir()
-    os.utime(lists, (0, 0))
-    assert host_state.package_lists_hours(str(lists), [], 43200) == 12
+@pytest.fixture
+def sources(lists, tmp_path):
+    """Sources of packages that are older than the lists."""
+    (tmp_path / "sources.list.d").mkdir()
+    for name in ("sources.list", "sources.list.d/shibboleth.sources"):
+        (tmp_path / name).write_text("")
+    now = (tmp_path / "sources.list.d").stat().st_ctime
+    os.utime(lists, (now + 1, now + 1))
+    known = [str(tmp_path / "sources.list"), str(tmp_path / "sources.list.d")]
+    assert host_state.package_lists_hours(str(lists), known, now + 3601) == 1
+    return known
 
 
 @pytest.mark.parametrize("source", ["sources.list", "sources.list.d", "sources.list.d/shibboleth.sources"])
-def test_lists_do_not_count_once_a_source_has_changed(lists, tmp_path, source):
+def test_lists_do_not_count_once_a_source_has_changed(lists, sources, tmp_path, source):
     """Its time of modification may be old, as that of a file that was copied."""
-    (tmp_path / "sources.list.d").mkdir()
-    sources = [str(tmp_path / "sources.list"), str(tmp_path / "sources.list.d")]
-    path = tmp_path / source
-    if not path.exists():
-        path.write_text("")
-    os.utime(path, (0, 0))
-    assert host_state.package_lists_hours(str(lists), sources, 43200) is None
-
-
-def test_lists_count_that_are_newer_than_every_source(lists, tmp_path):
-    later = time.time() + 3600
-    os.utime(lists / "partial", (later, later))
-    (tmp_path / "sources.list").write_text("")
-    assert host_state.package_lists_hours(str(lists), [str(tmp_path / "sources.list")], later) == 0
+    later = lists.stat().st_mtime
+    while (tmp_path / source).stat().st_ctime <= later:
+        time.sleep(0.05)
+        os.utime(tmp_path / source, (0, 0))
+    assert host_state.package_lists_hours(str(lists), sources, later + 3600) is None
 
 
 @pytest.mark.parametrize(("text", "mode"), [("1", "enforcing"), ("0", "permissive"), (None, "")])

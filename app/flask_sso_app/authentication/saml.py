@@ -69,7 +69,7 @@ def init_app(app: Flask) -> None:
         app.add_url_rule(sp.config["slo_post"], "saml_slo_post", slo_post, methods=["POST"])
     app.add_url_rule(sp.config["metadata"], "saml_metadata", metadata)
     app.register_error_handler(InvalidMessageError, reject_message)
-    for failure in (exc.InterfaceError, exc.OperationalError, exc.TimeoutError):
+    for failure in (exc.DBAPIError, exc.TimeoutError):
         app.register_error_handler(failure, report_store)
     with app.app_context():
         is_idp_metadata_valid()  # logs an error if it is not
@@ -421,6 +421,6 @@ def reject_message(error: InvalidMessageError) -> tuple[str, int]:
 
 def report_store(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     """Log that the store of sessions fails. Only who has a session, or begins one, gets this page."""
-    current_app.logger.error("The store of sessions does not answer: %s", error)
+    current_app.logger.error("The store of sessions fails: %s", error)
     unavailable = ServiceUnavailable("The database of sessions does not answer. Try again later.")
     return current_app.handle_http_exception(unavailable)

@@ -388,8 +388,9 @@ def open_store(url: str) -> Store:
     try:
         if path:
             path.touch(mode=0o600)
-        password = read_credential("saml_store_password")
-        return Store(make_url(url).set(password=password) if password else url)
+        address = make_url(url)
+        password = "" if address.get_backend_name() == "sqlite" else read_credential("saml_store_password")
+        return Store(address.set(password=password) if password else address)
     except (SQLAlchemyError, ImportError, OSError) as error:
         raise config_error(
             f"has a store that cannot be used: {type(error).__name__}; check its URL, driver and permissions."

@@ -90,7 +90,7 @@ class Store:
     """
 
     def __init__(self, url: str | URL):
-        self.engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)  # errors name no user
+        self.engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)  # values are not logged
         try:
             self.create_tables()
         except DBAPIError:  # another process may have created them at the same time; a real error occurs again
