@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -84,8 +85,13 @@ def releases(scenario: Path, directory: Path) -> Callable[..., Run]:
         module.write_text(module.read_text().replace('"first"', f'"{release}"') + code)
         given = {"flask_app_source": str(source)}
         if packed:
-            archive = shutil.make_archive(str(source), "gztar", directory, release)
-            given = {"flask_app_source": archive, "flask_app_source_type": "archive"}
+            archive = Path(shutil.make_archive(str(source), "gztar", directory, release))
+            checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+            given = {
+                "flask_app_source": str(archive),
+                "flask_app_source_type": "archive",
+                "flask_app_source_sha256": checksum,
+            }
         return run_playbook(scenario / playbook, given | variables, stop_at, watch)
 
     return deploy
