@@ -40,7 +40,8 @@ _value:
 LOCAL = re.compile(r"(localhost(\.localdomain\d?)?|127\..*|0\.0\.0\.0|::1?|/.*|)\Z")
 #: A name and a password; that may have any character but an at sign, a slash too.
 ACCOUNT = re.compile(r"[^:/]*://[^:/]*:[^@]*@")
-SECRET = re.compile(r"pass(word|wd|phrase)?|pwd|secret")
+#: Options with a password; one of PostgreSQL's names a file.
+SECRET = re.compile(r"pass(?!file)|pwd|secret")
 
 
 def host_of(place: str) -> str:
@@ -57,7 +58,10 @@ def database_address(url: str) -> dict[str, bool]:
 
     :param url: SQLAlchemy URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an IPv6 address
+        parts = urlsplit("")
     query = parse_qsl(parts.query)
     place = parts.netloc.rpartition("@")[2]
     given = [host for name, value in query if name in ("host", "hostaddr") for host in value.split(",")]

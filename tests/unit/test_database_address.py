@@ -15,6 +15,7 @@ from ansible_collections.campus.flask_sso.plugins.filter.database_address import
         "postgresql+psycopg://app@/app?host=db1,db2",
         "mysql+pymysql://localhost@192.0.2.20:3306/app",
         "postgresql+psycopg://app@[2001:db8::1]:5432/app",
+        "postgresql+psycopg://app@db.example.org/app?passfile=/etc/pgpass",
     ],
 )
 def test_database_that_other_hosts_reach_is_shared(url):
@@ -34,6 +35,7 @@ def test_database_that_other_hosts_reach_is_shared(url):
         "postgresql+psycopg://app@127.0.0.1:5432/app",
         "postgresql+psycopg://app@0.0.0.0/app",
         "mysql+pymysql://app@[::1]:3306/app",
+        "mysql+pymysql://app@[2001:db8::1/app",
         "postgresql+psycopg://app@db.example.org/app?host=localhost",
         "postgresql+psycopg://app@db.example.org/app?host=%2Fvar%2Frun%2Fpostgresql",
         "postgresql+psycopg://app@/app?host=db1&host=127.0.0.1",
