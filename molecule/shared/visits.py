@@ -51,6 +51,14 @@ def log_in(steps: Callable[[], tuple[httpx.Response, object]]) -> Login:
     return Login(began, time.monotonic(), end)
 
 
+def new_visitor() -> httpx.Client:
+    """Return an HTTP client with a connection for each request.
+
+    A server may close a connection that is kept, at any time. A browser would repeat the request, httpx does not.
+    """
+    return bench_client.client(timeout=60, headers={"Connection": "close"})
+
+
 @contextmanager
 def logins(pause: float = 0.1) -> Iterator[list[Login]]:
     """Log in again and again, each time as a new visitor; yield the list of these logins."""
@@ -59,13 +67,13 @@ def logins(pause: float = 0.1) -> Iterator[list[Login]]:
 
     def visit() -> None:
         while not closing_time.wait(pause):
-            with bench_client.client(timeout=60) as session:
+            with new_visitor() as session:
                 done.append(log_in(partial(bench_client.saml_login, session, "/profile", "enoether")))
 
-    visitor = Thread(target=visit)
-    visitor.start()
+    visits = Thread(target=visit)
+    visits.start()
     try:
         yield done
     finally:
         closing_time.set()
-        visitor.join()
+        visits.join()

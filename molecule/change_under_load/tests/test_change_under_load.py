@@ -19,7 +19,7 @@ import yaml
 from bench_fixtures import run_playbook
 from load import Figures, Page, load
 from testinfra.host import Host
-from visits import LONG, log_in, logins
+from visits import LONG, log_in, logins, new_visitor
 
 SITE = "site.yml"
 #: Requests a second that are sent, and that have to arrive. Other scenarios use this machine, too, in `make test`.
@@ -170,7 +170,7 @@ def reload_of_shibd(playbook: str, variables: dict) -> str:
 
     No session ends and no login fails, not even that of a user who had the password's page open meanwhile.
     """
-    with bench_client.client(timeout=60) as session, logins() as done:
+    with new_visitor() as session, logins() as done:
         form = session.get("/profile")
         figures = change(playbook, variables)
         waited = log_in(partial(bench_client.answer_provider, session, form, "cpayne"))
