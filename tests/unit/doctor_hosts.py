@@ -62,6 +62,7 @@ PROXY_FILE = 'ProxyPass /Shibboleth.sso !\nProxyPassMatch "^(/|$)" unix:/run/app
 SHIBBOLETH_FILE = f"""\
 <SPConfig xmlns="urn:mace:shibboleth:3.0:native:sp:config">
   <UnixListener address="shibd.sock"/>
+  <DataSealer type="Versioned" path="/run/shibboleth/sealer.keys"/>
   <ApplicationDefaults entityID="https://app.example.org/Shibboleth.sso">
     <Sessions checkAddress="false"><SSO entityID="{PROVIDER}">SAML2</SSO></Sessions>
     <MetadataProvider type="XML" path="idp-metadata.xml"/>
@@ -148,6 +149,7 @@ class FakeHost(Host):
             "/etc/apache2/sites-enabled/app.conf": HTTPD_FILE,
             "/etc/shibboleth/idp-metadata.xml": IDP_METADATA,
             "/etc/shibboleth/shibboleth2.xml": SHIBBOLETH_FILE,
+            "/run/shibboleth/sealer.keys": "20270116-01ab23cd:KEY1\n20270115-01ab23cd:KEY2\n",
             "/proc/meminfo": "MemTotal:       4000000 kB\nMemAvailable:   2000000 kB\n",
             "/run/app.sock": "",
             "/run/shibboleth/shibd.sock": "",

@@ -355,6 +355,12 @@ FAULTS = {
         "is true",
         {"files": {"/etc/shibboleth/shibboleth2.xml": ('checkAddress="false"', 'checkAddress="true"')}},
     ),
+    "key of yesterday": (
+        "FS508",
+        "WARNING",
+        "has the key of 20270114 last, and today is 20270115",
+        {"files": {"/run/shibboleth/sealer.keys": ("20270115", "20270114")}},
+    ),
     "logs closed": (
         "FS506",
         "WARNING",

@@ -15,6 +15,7 @@ from doctor_hosts import IDP_METADATA, SITE, SP_METADATA, FakeHost
 
 CERTIFICATE = "<KeyDescriptor><X509Certificate>MIIC\n  abc</X509Certificate></KeyDescriptor>"
 DIRECTORY = "systemctl show --property=WorkingDirectory --value app.service"
+KEYS = "/run/shibboleth/sealer.keys"
 RELEASE = "readlink --canonicalize /srv/app/current/app"
 
 
@@ -37,6 +38,11 @@ def other_provider_key(host: FakeHost) -> None:
     host.files["/etc/shibboleth/idp-metadata.xml"] = IDP_METADATA.replace("<KeyDescriptor/>", CERTIFICATE)
 
 
+def other_secret(host: FakeHost) -> None:
+    """Have a node derive the keys of the cookie from another secret."""
+    host.files[KEYS] = host.files[KEYS].replace("01ab23cd", "ffffffff")
+
+
 def other_release(host: FakeHost) -> None:
     """Have a node with another release."""
     host.commands[RELEASE] = Output(0, "/srv/app/releases/77777777/app\n")
@@ -55,7 +61,9 @@ def test_nodes_that_agree():
         "keys of the identity provider https://idp.example.org/idp",
         "keys of the service provider app.example.org",
         "release of app",
+        "secrets of the cookie with a session",
     ]
+    assert "KEY" not in str(described())
     assert node_differences({"web1": described(), "web2": described(2.5)}) == []
     assert node_differences({}) == []
 
@@ -65,6 +73,7 @@ def test_nodes_that_agree():
     [
         (other_own_key, "keys of the service provider app.example.org"),
         (other_provider_key, "keys of the identity provider https://idp.example.org/idp"),
+        (other_secret, "secrets of the cookie with a session"),
         (other_release, "release of app"),
     ],
 )
@@ -79,6 +88,7 @@ def test_node_that_is_in_trouble_has_less_to_compare():
     host = node()
     host.answers.clear()
     assert [name.partition(" https://")[0] for name in nodes.described(Site(host))] == [
+        "secrets of the cookie with a session",
         "keys of the identity provider",
         "release of app",
     ]

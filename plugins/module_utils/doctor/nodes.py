@@ -22,7 +22,7 @@ def described(site: Site) -> dict[str, str]:
     :returns: What it has, and a value that is the same on all nodes of a healthy cluster. No value is secret.
     """
     found: dict[str, str] = {}
-    for look in (own_keys, providers, releases):
+    for look in (own_keys, sealer, providers, releases):
         try:
             found.update(look(site))
         except (UnseenError, OSError, ET.ParseError):
@@ -46,6 +46,13 @@ def own_keys(site: Site) -> Iterator[tuple[str, str]]:
         for each in site.sites:
             answer = site.host.request(f"{each.url}Shibboleth.sso/Metadata", each.address)
             yield f"keys of the service provider {each.name}", keys(ET.fromstring(answer.body))  # noqa: S314 (its own)
+
+
+def sealer(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield what the keys of the cookie with a session are derived from, by names that are readable in cookies."""
+    if site.has_shibboleth:
+        names = re.findall(r"^[0-9]+-([0-9a-f]+):", site.host.read("/run/shibboleth/sealer.keys"), re.MULTILINE)
+        yield "secrets of the cookie with a session", digest(sorted(set(names)))
 
 
 def providers(site: Site) -> Iterator[tuple[str, str]]:

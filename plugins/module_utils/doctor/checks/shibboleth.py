@@ -288,3 +288,24 @@ def addresses(site: Site) -> Iterator[Finding]:
             yield warning("checkAddress of Sessions is true.")
         else:
             yield ok("checkAddress of Sessions is false.")
+
+
+@check(
+    "FS508",
+    "The cookie with a session gets the key of today",
+    cause=(
+        "The timer that derives a key for each day does not run here, so an old key encrypts, and other nodes do not"
+        " recover the sessions that begin here once they have forgotten it."
+    ),
+    remedy="Run: systemctl restart shibboleth-sealer.timer shibboleth-sealer.service, and read the journal of both.",
+)
+def sealer(site: Site) -> Iterator[Finding]:
+    """Compare the name of the last key with the day."""
+    today = f"{datetime.fromtimestamp(site.host.now(), timezone.utc):%Y%m%d}"
+    for path in {urljoin(HOME, each.get("path", "")) for each in elements(site, "DataSealer")}:
+        # Of keys that somebody else creates, the name may be anything.
+        days = re.findall("^([0-9]{8})-[0-9a-f]{8}:", site.host.read(path), re.MULTILINE)
+        if days and days[-1] != today:
+            yield warning(f"{path} has the key of {days[-1]} last, and today is {today}.")
+        else:
+            yield ok(f"{path} has the key that encrypts last.")
