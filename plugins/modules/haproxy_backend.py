@@ -45,6 +45,13 @@ serving:
   returned: success
   type: list
   elements: str
+healthy:
+  description:
+    - Those of RV(serving) whose last check succeeded, or that HAProxy does not check. One that was enabled is not among
+      them until its first check.
+  returned: success
+  type: list
+  elements: str
 """
 
 import csv
@@ -69,17 +76,26 @@ def statistics(path):
         return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
 
 
-def serving(answer, backend):
-    """Read which servers of a backend get requests.
+def states(answer, backend):
+    """Read the states of the servers of a backend.
 
     :param str answer: The statistics.
     :param str backend: Name of the backend.
-    :returns: Names of the servers that are up, or that HAProxy does not check.
+    :returns: What HAProxy says of each server, by its name, for example "UP", "DOWN 1/2" or "MAINT".
     """
     rows = csv.DictReader(answer.lstrip("# ").splitlines())
-    # A server that goes down or comes up has a count after the word; MAINT and DRAIN get no new visitors.
-    states = {row["svname"]: row["status"] for row in rows if row["pxname"] == backend and row["svname"] != "BACKEND"}
-    return [name for name, state in states.items() if state.startswith(("UP", "no check"))]
+    return {row["svname"]: row["status"] for row in rows if row["pxname"] == backend and row["svname"] != "BACKEND"}
+
+
+def serving(states):
+    """Tell which servers get requests, and which of these are healthy.
+
+    :param dict states: The state of each server.
+    :returns: Two lists of names.
+    """
+    # "UP 1/2" is one that failed a check, or was not checked since it was enabled; MAINT and DRAIN get no new visitors.
+    up = [name for name, state in states.items() if state.startswith(("UP", "no check"))]
+    return up, [name for name in up if states[name] in ("UP", "no check")]
 
 
 def main():
@@ -100,7 +116,8 @@ def main():
         module.fail_json(
             msg=f"HAProxy at {module.params['socket']} has no backend {backend}. Run playbooks/balancers.yml again."
         )
-    module.exit_json(changed=False, running=answer is not None, serving=serving(answer or "", backend))
+    up, healthy = serving(states(answer or "", backend))
+    module.exit_json(changed=False, running=answer is not None, serving=up, healthy=healthy)
 
 
 if __name__ == "__main__":

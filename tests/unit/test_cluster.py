@@ -14,7 +14,7 @@ from hostile_roles import ROOT, trusted
 VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/cluster.yml").read_text("utf-8"))
 AGREED = {
     "saml_sp_keys_directory": "/keys",
-    "shibboleth_sp_sealer_file": "/keys/sealer.keys",
+    "shibboleth_sp_sealer_file": "/keys/sealer.secret",
     "flask_app_credentials": {"secret_key": "k" * 64},
     "apache_ssl_certificate_source": "provided",
     "apache_ssl_proxy_protocol_from": ["192.0.2.10"],
@@ -115,8 +115,33 @@ def test_sites_without_saml_need_no_keys_of_a_service_provider():
         "saml_sp_keys_directory": "",
         "shibboleth_sp_sealer_file": "",
         "flask_sso_authentication": "client_certificates",
+        "client_certificates_mode": "optional",
     }
     assert faults(BALANCERS, **variables) == []
+
+
+def test_client_certificate_cannot_be_required_of_balancers():
+    variables = AGREED | {"flask_sso_authentication": "client_certificates"}
+    (fault,) = faults(BALANCERS, **variables)
+    assert 'client_certificates_mode is "require"' in fault
+    assert faults({}, **variables) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("saml_sp_keys_directory", ("/keys", "/keys2")),
+        ("shibboleth_sp_sealer_file", ("/secret", "/secret2")),
+        ("flask_app_credentials", ({"secret_key": "a" * 64}, {"secret_key": "b" * 64})),
+    ],
+)
+def test_value_of_each_node_is_refused(name, values):
+    nodes = {f"web{number}": AGREED | {name: value} for number, value in enumerate(values)}
+    checks = value("{{ cluster_checks }}", nodes, BALANCERS, **nodes["web0"])
+    (fault,) = [check["otherwise"] for check in checks if not check["that"]]
+    assert name in fault
+    assert "not the same on all nodes of the cluster" in fault
+    assert "aaaa" not in fault
 
 
 def test_balancers_that_tell_no_addresses_need_not_be_known():

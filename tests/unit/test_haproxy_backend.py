@@ -60,6 +60,7 @@ def answering(path, backend):
 def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(answering):
     said = answering(STATISTICS)
     assert (said["running"], said["serving"]) == (True, ["web1", "web2", "web6"])
+    assert said["healthy"] == ["web1", "web6"]
 
 
 @pytest.mark.parametrize("statistics", ["", "# pxname,svname,status,\nother,BACKEND,UP,\n"])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shutil
 import socket
@@ -34,6 +35,7 @@ from balanced import (
     container,
     has_address,
     holder,
+    host,
     me,
     readdress,
     states,
@@ -49,6 +51,8 @@ USERS = ("ghopper", "cpayne", "mcurie")
 #: provider, and in `make test` another scenario.
 RATE, LEAST = (240, 200) if visits.LONG else (60, 30)
 FORGED = "203.0.113.7"
+#: Writes the keys of the cookie with a session.
+SEALER = "/usr/local/sbin/shibboleth-sealer-keys"
 #: Requests a page as the visitor with these cookies, and prints the status.
 STEAL = """
 import sys, urllib.error, urllib.request
@@ -145,9 +149,9 @@ def test_address_of_a_visitor_cannot_be_forged(gateway: str) -> None:
 
     header = f"PROXY TCP4 {FORGED} {FORGED} 1 443\r\n".encode()
     addresses = bench_client.addresses()
-    for host in (bench_client.HOST, *NODES.values()):
+    for name in (bench_client.HOST, *NODES.values()):
         context = ssl.create_default_context(cafile=bench_client.CA)
-        with socket.create_connection((addresses[host], 443), 10) as connection:
+        with socket.create_connection((addresses[name], 443), 10) as connection:
             connection.sendall(header)
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 context.wrap_socket(connection, server_hostname=bench_client.HOST)
@@ -190,6 +194,48 @@ def test_session_of_a_user_with_hundreds_of_groups_is_recovered() -> None:
         for node in NODES:
             choose(session, node)
             assert me(session) == 200, node
+
+
+def begin_day(days: int, *nodes: str) -> None:
+    """Give nodes the keys of the cookie with a session that they will have in some days."""
+    write = f"import datetime as dt, runpy; runpy.run_path({SEALER!r})['write'](dt.date.today() + dt.timedelta({days}))"
+    for node in nodes:
+        host(node).check_output("python3 -c %s", write)
+
+
+def sealed_by(session: httpx.Client) -> dt.date:
+    """Return of which day the key is that encrypted a visitor's session."""
+    (day,) = re.findall(r"(?<==)(20[0-9]{6})-[0-9a-f]{8}(?::|%3A)", bench_client.cookies_of(session))
+    return dt.date.fromisoformat(day)
+
+
+def test_keys_of_a_day_are_known_before_and_after_it(report: Callable[[str], None]) -> None:
+    """No session is lost when days begin and end at the nodes one after the other."""
+    today = dt.datetime.now(dt.UTC).date()
+    with visited() as change, visitor_of(FIRST) as earlier, visitor_of(FIRST) as later, visitor_of(SECOND) as other:
+        visits.member(earlier, "ghopper")
+        begin_day(1, FIRST)
+        visits.member(later, "cpayne")
+        visits.member(other, "mcurie")
+        days = [sealed_by(session) - today for session in (earlier, later, other)]
+        assert days == [dt.timedelta(0), dt.timedelta(1), dt.timedelta(0)]
+        choose(other, FIRST)
+        for session in (earlier, later):
+            choose(session, SECOND)
+        assert [me(session) for session in (earlier, later, other)] == [200] * 3
+        begin_day(1, SECOND, THIRD)
+        for session in (earlier, later, other):
+            choose(session, THIRD)
+        assert [me(session) for session in (earlier, later, other)] == [200] * 3
+        for node in NODES:
+            host(node).check_output("systemctl start shibboleth-sealer.service")
+    report(f"A day begins at the nodes, and all go back to today. {change}.")
+    change.require_none_lost()
+    for node in NODES:
+        following = host(node).check_output(
+            "systemctl show shibboleth-sealer.timer --property=NextElapseUSecRealtime --value --timestamp=utc"
+        )
+        assert f"{today + dt.timedelta(1)} 00:00:00 UTC" in following
 
 
 def test_logout_ends_the_session_at_every_node(report: Callable[[str], None]) -> None:
@@ -331,6 +377,26 @@ def test_rolling_release_stops_at_the_first_node_that_fails(source: Path, report
     assert health() == dict.fromkeys(NODES, "released")
 
 
+def check_at(node: str, where: str, port: int) -> None:
+    """Have the balancers check a node at another address."""
+    for name in BALANCERS:
+        ask(f"set server nodes/{node} check-addr {where} port {port}", name)
+
+
+def test_release_stops_at_the_first_node_that_the_balancers_reject(source: Path) -> None:
+    """They take a node that is put back for healthy until their first check."""
+    check_at(FIRST, "127.0.0.1", 9)
+    code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
+    check_at(FIRST, bench_client.endpoint(container(FIRST))["IPAddress"], 443)
+    assert code != 0
+    assert f"{FIRST} serves the site, and {' and '.join(BALANCERS)} do not find it healthy" in " ".join(said.split())
+    assert f"{SECOND} :" not in said
+    for name in BALANCERS:
+        assert states(name) == {FIRST: "MAINT", SECOND: "UP", THIRD: "UP"}
+        ask(f"set server nodes/{FIRST} state ready", name)
+        wait_for(FIRST, "UP", name=name)
+
+
 def test_doctor_finds_no_fault_in_nodes_that_agree() -> None:
     code, said = run_playbook("playbooks/doctor.yml", {})
     assert code == 0, said
@@ -363,13 +429,13 @@ def test_doctor_finds_the_node_that_has_another_release() -> None:
 
 
 def test_rolling_switch_of_keys(report: Callable[[str], None]) -> None:
-    """The keys of the service provider, and those of the cookie with a session, which all nodes know already."""
-    keys, sealer = FILES / "keys", FILES / "sealer.keys"
+    """The keys of the service provider, and the secret of the cookie with a session, which all nodes know already."""
+    keys, secrets = FILES / "keys", FILES / "sealer.secret"
     (keys / "active").rename(keys / "previous")
     (keys / "next").rename(keys / "active")
     began = time.monotonic()
     with visited() as change:
-        sealer.write_text("".join(sorted(sealer.read_text().splitlines(keepends=True))))  # the last one encrypts
+        secrets.write_text("".join(reversed(secrets.read_text().splitlines(keepends=True))))  # the last one encrypts
         code, said = run_playbook("site.yml", {})
     assert code == 0, said
     report(f"Keys are switched, in {time.monotonic() - began:.0f} s. {change}.")
