@@ -317,6 +317,12 @@ def test_a_boolean_of_selinux_is_asked_for_by_shibd_on_a_port(made, listener, bo
     assert made("alma-9", "shibboleth_sp", "shibboleth_sp_part.booleans", shibboleth_sp_listener=listener) == booleans
 
 
+@pytest.mark.parametrize(("store", "booleans"), [({}, []), ({"host": "store"}, ["httpd_can_network_connect"])])
+def test_a_boolean_of_selinux_is_asked_for_by_a_store_of_sessions(made, store, booleans):
+    variables = {"openid_connect_session_store": store}
+    assert made("alma-9", "openid_connect", "openid_connect_part.booleans", **variables) == booleans
+
+
 @pytest.mark.parametrize("public", [True, False])
 def test_mod_wsgi_may_write_public_files(made, public):
     """Under other servers, they have the same label: while the server changes, both use them."""

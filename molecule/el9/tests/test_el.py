@@ -111,8 +111,8 @@ def test_release_for_which_nobody_has_a_package_of_shibboleth_is_refused(web: Ho
 
 
 @pytest.fixture
-def without_shibboleth(web: Host) -> Iterator[None]:
-    """Have the host believe meanwhile that it does not have the package."""
+def without_shibboleth(web: Host, vendor: dict) -> Iterator[None]:
+    """Have the host believe meanwhile that it does not have the vendor's package."""
     record = "--justdb --noscripts --nodeps"
     web.check_output(f"rpm --erase {record} shibboleth")
     yield
