@@ -16,6 +16,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: A role's variable that has the value of another one, which is the whole site's.
+SAME = re.compile(r"\{\{ *(flask_sso_[a-z_]+)\b.*\}\}", re.DOTALL)
 ROLES = Path(__file__).parents[2] / "roles"
 #: Variables that contain all others; a template that reads one of them does not read all of its content.
 WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
@@ -91,6 +93,7 @@ class ActionModule(ActionBase):
         outcomes = [self._evaluate(check) for check in checks]
         known = " ".join([*collected, *(fault for outcome in outcomes for fault in outcome.faults)])
         faults = [*collected, *(fault for outcome in outcomes for fault in lines(outcome, known, variables))]
+        faults = [NAME.sub(lambda name: self._name_as_written(name[0], variables), fault) for fault in faults]
         secrets = [self._value(variables.get(name), variables.get(name)) for name in options["secrets"]]
         hidden = {text for text in texts(secrets) if text}
         faults = remove_values(list(dict.fromkeys(" ".join(fault.split()) for fault in faults)), hidden)
@@ -136,6 +139,21 @@ class ActionModule(ActionBase):
             for name, value in known.items()
             if name not in FREE and any(CONTROL.search(text) for text in texts(value, keys=True))
         ]
+
+    def _name_as_written(self, name: str, variables: Mapping[str, Any]) -> str:
+        """Find by which name the user has set a variable.
+
+        :param name: Name of a role's variable, or any other word.
+        :param variables: The task's variables.
+        :returns: The name of the site's variable, if the role's has its value from there. Roles then have the same
+            fault, which is reported once.
+        """
+        template = variables.get(name)
+        found = SAME.fullmatch(template) if isinstance(template, str) else None
+        if not found or found[1] not in variables:
+            return name
+        own, whole = self._value(template, UNKNOWN), self._value(variables[found[1]], UNKNOWN)
+        return found[1] if own is not UNKNOWN and own == whole else name
 
     def _value(self, template: Any, *substitute: Any) -> Any:
         """Evaluate a template.

@@ -49,6 +49,32 @@ def preflight() -> Callable[..., dict]:
     return run
 
 
+SITE = {"that": "{{ role_path is match('/') }}", "otherwise": 'role_path is "{{ role_path }}". Write a slash first.'}
+OTHER = {"that": "{{ more_path is match('/') }}", "otherwise": 'more_path is "{{ more_path }}". Write a slash first.'}
+
+
+@pytest.mark.parametrize(
+    ("variables", "lines"),
+    [
+        ({"flask_sso_path": "x"}, ['flask_sso_path is "x". Write a slash first.']),
+        (
+            {"flask_sso_path": "x", "role_path": "y"},
+            ['role_path is "y". Write a slash first.', 'flask_sso_path is "x". Write a slash first.'],
+        ),
+        ({}, ['role_path is "z". Write a slash first.', 'more_path is "z". Write a slash first.']),
+        (
+            {"flask_sso_path": "x", "more_path": "{{ flask_sso_path | default('z') }}/more"},
+            ['flask_sso_path is "x". Write a slash first.', 'more_path is "x/more". Write a slash first.'],
+        ),
+    ],
+    ids=["of the site", "of one role", "by default", "made from that of the site"],
+)
+def test_variable_is_named_as_the_user_wrote_it(preflight, variables, lines):
+    """What is wrong in several roles as they have it from one variable is said once."""
+    defaults = dict.fromkeys(("role_path", "more_path"), "{{ flask_sso_path | default('z') }}")
+    assert said(preflight(SITE, OTHER, **defaults | variables)) == lines
+
+
 def said(result: dict) -> list[str]:
     """Return the lines of a failure below its heading, without their dashes."""
     assert result["failed"]
