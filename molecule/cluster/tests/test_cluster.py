@@ -268,7 +268,7 @@ def test_logout_at_the_identity_provider(report: Callable[[str], None]) -> None:
                 choose(session, other)
                 found[node, other] = me(session)
     report(f"Logged in at {FIRST}; the logout's request at a node, then a page of one: {found}.")
-    assert found[FIRST, FIRST] == 401
+    assert set(found.values()) == {401}
 
 
 def test_what_a_request_costs(report: Callable[[str], None]) -> None:
