@@ -52,6 +52,10 @@ healthy:
   returned: success
   type: list
   elements: str
+states:
+  description: What HAProxy says of each server, by its name, for example V(UP), V(DOWN) or V(MAINT).
+  returned: success
+  type: dict
 """
 
 import csv
@@ -116,8 +120,9 @@ def main():
         module.fail_json(
             msg=f"HAProxy at {module.params['socket']} has no backend {backend}. Run playbooks/balancers.yml again."
         )
-    up, healthy = serving(states(answer or "", backend))
-    module.exit_json(changed=False, running=answer is not None, serving=up, healthy=healthy)
+    found = states(answer or "", backend)
+    up, healthy = serving(found)
+    module.exit_json(changed=False, running=answer is not None, serving=up, healthy=healthy, states=found)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(answering)
     said = answering(STATISTICS)
     assert (said["running"], said["serving"]) == (True, ["web1", "web2", "web6"])
     assert said["healthy"] == ["web1", "web6"]
+    assert said["states"]["web3"] == "DOWN 1/2"
+    assert "web7" not in said["states"]
 
 
 @pytest.mark.parametrize("statistics", ["", "# pxname,svname,status,\nother,BACKEND,UP,\n"])
