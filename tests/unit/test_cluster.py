@@ -130,7 +130,7 @@ def test_client_certificate_cannot_be_required_of_balancers():
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("saml_sp_keys_directory", ("/keys", "/keys2")),
+        ("saml_sp_keys_directory", ("/keys", "/Keys")),
         ("shibboleth_sp_sealer_file", ("/secret", "/secret2")),
         ("flask_app_credentials", ({"secret_key": "a" * 64}, {"secret_key": "b" * 64})),
     ],

@@ -361,6 +361,12 @@ FAULTS = {
         "has the key of 20270114 last, and today is 20270115",
         {"files": {"/run/shibboleth/sealer.keys": ("20270115", "20270114")}},
     ),
+    "no key of the cookie": (
+        "FS508",
+        "ERROR",
+        "has no keys",
+        {"files": {"/run/shibboleth/sealer.keys": ""}},
+    ),
     "logs closed": (
         "FS506",
         "WARNING",

@@ -44,6 +44,7 @@ def keys(site: hostile_roles.Site, tmp_path: Path) -> Callable[..., list[tuple[s
             "shibboleth_sp__platform": {"user": getpass.getuser()},
         }
         command.write_text(site.made("shibboleth_sp", "sealer_keys.py.j2", places | variables))
+        path.parent.mkdir(exist_ok=True)
         write = f"import datetime, runpy; runpy.run_path({str(command)!r})['write']({today!r})"
         subprocess.run([sys.executable, "-c", write], check=True)
         assert path.stat().st_mode & 0o777 == 0o400
@@ -66,8 +67,9 @@ def test_sessions_are_recovered_if_there_is_a_secret(site, is_cluster):
     ids = site.made("shibboleth_sp", "saml_sp_part.attribute_ids", {})
     assert ids
     assert cache.get("persistedAttributes", "").split() == (ids if is_cluster else [])
+    # Further sites write the unit's own drop-in, too, and have no secret.
     unit = site.made("shibboleth_sp", "shibd.service.j2", variables)
-    assert ("\nExecStartPre=+/usr/local/sbin/shibboleth-sealer-keys\n" in unit) is is_cluster
+    assert unit == site.made("shibboleth_sp", "shibd.service.j2", {})
 
 
 def test_key_of_a_day_is_derived_by_hkdf(keys):

@@ -196,9 +196,9 @@ def test_session_of_a_user_with_hundreds_of_groups_is_recovered() -> None:
             assert me(session) == 200, node
 
 
-def begin_day(days: int, *nodes: str) -> None:
-    """Give nodes the keys of the cookie with a session that they will have in some days."""
-    write = f"import datetime as dt, runpy; runpy.run_path({SEALER!r})['write'](dt.date.today() + dt.timedelta({days}))"
+def begin_day(day: dt.date, *nodes: str) -> None:
+    """Give nodes the keys of the cookie with a session that they have on a day."""
+    write = f"import datetime as dt, runpy; runpy.run_path({SEALER!r})['write'](dt.date({day:%Y, %-m, %-d}))"
     for node in nodes:
         host(node).check_output("python3 -c %s", write)
 
@@ -214,7 +214,7 @@ def test_keys_of_a_day_are_known_before_and_after_it(report: Callable[[str], Non
     today = dt.datetime.now(dt.UTC).date()
     with visited() as change, visitor_of(FIRST) as earlier, visitor_of(FIRST) as later, visitor_of(SECOND) as other:
         visits.member(earlier, "ghopper")
-        begin_day(1, FIRST)
+        begin_day(today + dt.timedelta(1), FIRST)
         visits.member(later, "cpayne")
         visits.member(other, "mcurie")
         days = [sealed_by(session) - today for session in (earlier, later, other)]
@@ -223,7 +223,7 @@ def test_keys_of_a_day_are_known_before_and_after_it(report: Callable[[str], Non
         for session in (earlier, later):
             choose(session, SECOND)
         assert [me(session) for session in (earlier, later, other)] == [200] * 3
-        begin_day(1, SECOND, THIRD)
+        begin_day(today + dt.timedelta(1), SECOND, THIRD)
         for session in (earlier, later, other):
             choose(session, THIRD)
         assert [me(session) for session in (earlier, later, other)] == [200] * 3
@@ -386,8 +386,10 @@ def check_at(node: str, where: str, port: int) -> None:
 def test_release_stops_at_the_first_node_that_the_balancers_reject(source: Path) -> None:
     """They take a node that is put back for healthy until their first check."""
     check_at(FIRST, "127.0.0.1", 9)
-    code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
-    check_at(FIRST, bench_client.endpoint(container(FIRST))["IPAddress"], 443)
+    try:
+        code, said = run_playbook("playbooks/release.yml", {"flask_app_source": str(source)})
+    finally:
+        check_at(FIRST, bench_client.endpoint(container(FIRST))["IPAddress"], 443)
     assert code != 0
     assert f"{FIRST} serves the site, and {' and '.join(BALANCERS)} do not find it healthy" in " ".join(said.split())
     assert f"{SECOND} :" not in said

@@ -303,9 +303,17 @@ def sealer(site: Site) -> Iterator[Finding]:
     """Compare the name of the last key with the day."""
     today = f"{datetime.fromtimestamp(site.host.now(), timezone.utc):%Y%m%d}"
     for path in {urljoin(HOME, each.get("path", "")) for each in elements(site, "DataSealer")}:
+        try:
+            text = site.host.read(path)
+        except UnseenError as reason:
+            if not str(reason).endswith("does not exist"):
+                raise
+            text = ""
         # Of keys that somebody else creates, the name may be anything.
-        days = re.findall("^([0-9]{8})-[0-9a-f]{8}:", site.host.read(path), re.MULTILINE)
-        if days and days[-1] != today:
+        days = re.findall("^([0-9]{8})-[0-9a-f]{8}:", text, re.MULTILINE)
+        if not text:
+            yield error(f"{path} has no keys.")
+        elif days and days[-1] != today:
             yield warning(f"{path} has the key of {days[-1]} last, and today is {today}.")
         else:
             yield ok(f"{path} has the key that encrypts last.")
