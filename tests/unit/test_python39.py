@@ -44,7 +44,9 @@ def test_modules_load(python39: str, tmp_path: Path) -> None:
     assert len(names) > 30
     code = f"import importlib\nfor name in {names}:\n    importlib.import_module(name)"
     path = os.pathsep.join([str(tmp_path), str(PROJECT / ".collections")])
-    run = subprocess.run([python39, "-c", code], check=False, env={"PYTHONPATH": path}, capture_output=True, text=True)
+    run = subprocess.run(
+        [python39, "-B", "-c", code], check=False, env={"PYTHONPATH": path}, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -52,5 +54,5 @@ def test_script_of_the_cookies_keys_loads(python39: str, tmp_path: Path) -> None
     script = tmp_path / "keys.py"
     script.write_text(hostile_roles.Site(tmp_path).made("shibboleth_sp", "sealer_keys.py.j2", {}))
     load = f"import runpy; assert runpy.run_path({str(script)!r})['write']"
-    run = subprocess.run([python39, "-c", load], check=False, capture_output=True, text=True)
+    run = subprocess.run([python39, "-B", "-c", load], check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -156,15 +156,15 @@ ATTRIBUTES = CERN | {
 CASES = {
     "no server name": (
         COPY | {"flask_sso_server_name": ""},
-        ["apache_ssl_server_name is not set", '"flask_sso_server_name: app.example.org"'],
+        ["flask_sso_server_name is not set", '"flask_sso_server_name: app.example.org"'],
     ),
     "a URL for a host name": (
         {"flask_sso_server_name": "https://flask.example.org/"},
-        ['apache_ssl_server_name is "https://flask.example.org/"', "without scheme, port or path"],
+        ['flask_sso_server_name is "https://flask.example.org/"', "without scheme, port or path"],
     ),
     "a host name without a domain": (
         {"flask_sso_server_name": "flask"},
-        ['apache_ssl_server_name is "flask"', "labels joined by dots"],
+        ['flask_sso_server_name is "flask"', "labels joined by dots"],
     ),
     "an alias with a space": (
         {"apache_ssl_server_aliases": ["www example.org"]},
