@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep each role's README and defaults in step with its argument specification, the one home of prose about variables.
 
-Without arguments, write the tables of every README, and in docs/variables.md that of the variables that roles share.
+Without arguments, write the tables of every README, in docs/variables.md that of the variables that roles share, and in
+docs/architecture.md that of the plugins.
 With --check, write nothing and fail where they differ. Either way, fail where an argument specification, the role's
 defaults and its entry points disagree.
 
@@ -22,8 +23,14 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- begin: made from meta/argument_specs.yml by tools/role_docs.py -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: made by tools/role_docs.py -->", "<!-- end -->"
 
+#: By directory of plugins, what it has, and how roles and playbooks use one.
+PLUGINS = {
+    "modules": ("module", r"^ +(?:- )?campus\.flask_sso\.{}:"),
+    "lookup": ("lookup", r"'campus\.flask_sso\.{}'"),
+    "filter": ("filter", r"(?:\| *|')campus\.flask_sso\.{}\b"),
+}
 #: A group of the inventory is none.
 SHARED = re.compile(r"(?<!groups\[')\bflask_sso_[a-z]\w*")
 #: The option that describes a variable of several options, where they say different things about it.
@@ -224,6 +231,28 @@ def shared(roles: dict[Path, dict], text: str) -> tuple[str, list[str]]:
     return "\n\n".join([BEGIN, table(("Variable", "Default of", "Meaning"), *lines), END]), wrong
 
 
+def plugins() -> tuple[str, list[str]]:
+    """Write the table of modules, lookups and filters.
+
+    :returns: Markdown, between its markers; and what is wrong, one sentence each.
+    """
+    readers = {path.name: path for path in sorted(ROOT.glob("roles/*"))} | {"playbooks": ROOT / "playbooks"}
+    texts = {
+        name: "\n".join(path.read_text("utf-8") for path in sorted(place.rglob("*")) if path.suffix in (".yml", ".j2"))
+        for name, place in readers.items()
+    }
+    lines, wrong = [], []
+    for directory, (kind, form) in PLUGINS.items():
+        for path in sorted((ROOT / "plugins" / directory).glob("*.py")):
+            use = re.compile(form.format(path.stem), re.MULTILINE)
+            users = [name for name, text in texts.items() if use.search(text)]
+            if not users:
+                wrong.append(f"{path.relative_to(ROOT)} is used by no role and no playbook")
+            description = re.search(r"^short_description: (.*)$", path.read_text("utf-8"), re.MULTILINE)[1]
+            lines.append((f"`{path.stem}`", kind, prose(description), ", ".join(users)))
+    return "\n\n".join([BEGIN, table(("Plugin", "Kind", "What it does", "Used by"), *lines), END]), wrong
+
+
 def rewritten(path: Path, fresh: str, check: bool) -> list[str]:
     """Put what is generated between the markers of a file.
 
@@ -266,6 +295,8 @@ def main() -> int:
         page = ROOT / "docs/variables.md"
         fresh, faults = shared(roles, page.read_text("utf-8"))
         wrong += faults or rewritten(page, fresh, check)
+        fresh, faults = plugins()
+        wrong += faults or rewritten(ROOT / "docs/architecture.md", fresh, check)
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return 1 if wrong else 0
 

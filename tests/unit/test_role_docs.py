@@ -123,3 +123,28 @@ def test_what_is_described_by_hand_is_not_described_again(monkeypatch: pytest.Mo
     by_hand = "| Variable |\n| `flask_sso_a` | By hand. |\n"
     rows, _ = shared(monkeypatch, tmp_path, {}, ("one", "{{ flask_sso_a }}", "It."), by_hand=by_hand)
     assert rows[0].endswith("| See above. |")
+
+
+def test_plugins_are_listed_with_who_uses_them(tmp_path, monkeypatch):
+    """A role of the same name as a module is not one that uses it, and a plugin without users is wrong."""
+    monkeypatch.setattr(role_docs, "ROOT", tmp_path)
+    for name in ("modules/look", "modules/unused", "lookup/find", "filter/quote"):
+        path = tmp_path / f"plugins/{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("short_description: Do it | or not\n", "utf-8")
+    put_role(tmp_path, "look", {"look_path": "{{ path | campus.flask_sso.quote }}"})
+    put_role(tmp_path, "web", {"web_path": "{{ lookup('campus.flask_sso.find') }}"})
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks/site.yml").write_text(
+        "- name: It\n  campus.flask_sso.look:\n- import_role: {name: campus.flask_sso.look}\n"
+    )
+    (tmp_path / "roles/web/tasks/main.yml").write_text("- name: It\n  campus.flask_sso.look:\n", "utf-8")
+    written, wrong = role_docs.plugins()
+    rows = [line for line in written.splitlines() if line.startswith("| `")]
+    assert rows == [
+        r"| `look` | module | Do it \| or not | web, playbooks |",
+        r"| `unused` | module | Do it \| or not |  |",
+        r"| `find` | lookup | Do it \| or not | web |",
+        r"| `quote` | filter | Do it \| or not | look |",
+    ]
+    assert wrong == ["plugins/modules/unused.py is used by no role and no playbook"]
