@@ -237,7 +237,10 @@ def test_httpd_may_connect_to_the_application_with_the_policy_and_nothing_else_g
 
 
 def test_policy_with_all_that_parts_bring_gives_that_and_no_more(module: Callable[..., str]) -> None:
-    """Servers that httpd asks, for ACME or OpenID Connect; other ports; further sockets; files that are shown."""
+    """Servers that httpd asks, for ACME or OpenID Connect; other ports; further sockets; files that are shown.
+
+    A port that the policy has for another service stays that service's.
+    """
     paths = {
         "socket /run/further/sp.sock": "httpd_runtime_t",
         "dir /srv/shown": "httpd_sys_rw_content_t",
@@ -245,14 +248,13 @@ def test_policy_with_all_that_parts_bring_gives_that_and_no_more(module: Callabl
     parts = [{"connects": True}, {"labels": [{"path": "/run/further", "type": "httpd_var_run_t"}]}]
     site = module(
         flask_sso_parts=parts,
-        apache_ssl_http_port=8079,
-        apache_ssl_https_port=4443,
+        selinux_policy_ports=[8079, 4443, 8081],
         flask_app_public="static",
         flask_app__public_path="/srv/shown",
     )
     gained, ports, *labels = Policy(site).run(
         "diff /before /after | grep '^[<>]'",
-        "seinfo $P --portcon | grep -Eo '(8079|4443) .*_port_t'",
+        "seinfo $P --portcon | grep -Eo '(8079|4443|8081) .*_port_t'",
         *[f"matchpathcon -f $F -n -m {path}" for path in paths],
     )
     assert sorted(gained.splitlines()) == [
@@ -260,5 +262,6 @@ def test_policy_with_all_that_parts_bring_gives_that_and_no_more(module: Callabl
         "> allow httpd_t http_port_t:tcp_socket { name_bind name_connect };",
         "> allow httpd_t initrc_t:unix_stream_socket connectto;",
     ]
-    assert sorted(ports.split("\n")) == [f"{port} system_u:object_r:http_port_t" for port in (4443, 8079)]
+    owners = {"4443": "http", "8079": "http", "8081": "transproxy"}
+    assert sorted(ports.split("\n")) == [f"{port} system_u:object_r:{owner}_port_t" for port, owner in owners.items()]
     assert [label.split(":")[2] for label in labels] == list(paths.values())
