@@ -302,7 +302,10 @@ def addresses(site: Site) -> Iterator[Finding]:
 def sealer(site: Site) -> Iterator[Finding]:
     """Compare the name of the last key with the day."""
     today = f"{datetime.fromtimestamp(site.host.now(), timezone.utc):%Y%m%d}"
-    for path in {urljoin(HOME, each.get("path", "")) for each in elements(site, "DataSealer")}:
+    paths = {urljoin(HOME, each.get("path", "")) for each in elements(site, "DataSealer")}
+    if not paths:
+        raise UnseenError("no other host recovers the sessions of this one")
+    for path in paths:
         try:
             text = site.host.read(path)
         except UnseenError as reason:
