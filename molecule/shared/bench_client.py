@@ -171,6 +171,18 @@ def visitors(*paths: str, connect: Callable[[], httpx.Client] = client) -> Itera
                 visitor.result()
 
 
+def get_after_restart(session: httpx.Client, path: str, seconds: float = 30) -> httpx.Response:
+    """Get a page once httpd serves it; a restart refuses new connections, and resets open ones."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return session.get(path)
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def complaints(host: Host) -> str:
     """Return what the doctor says about a host whose site should have no fault; nothing if it has none.
 
