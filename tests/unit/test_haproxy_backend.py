@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which nodes a balancer sends visitors to."""
+"""Which nodes a balancer sends visitors to, and how one is taken out and put back."""
 
+import fcntl
+import os
+import re
 import socket
 from threading import Thread
 
@@ -33,28 +36,76 @@ def backend(path, run_module):
     return lambda: run_module(haproxy_backend, check_mode=True, socket=path, backend="nodes")
 
 
+class Balancer:
+    """Answers like HAProxy, and does what it is told unless it refuses."""
+
+    def __init__(self, path, statistics, refuses=""):
+        self.statistics, self.refuses, self.told = statistics, refuses, []
+        self.admin = socket.socket(socket.AF_UNIX)
+        self.admin.bind(path)
+        self.admin.listen()
+        self.thread = Thread(target=self.serve, daemon=True)
+
+    def __enter__(self):
+        """Begin."""
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        """End."""
+        self.admin.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.admin.close()
+
+    def serve(self):
+        """Answer until the end."""
+        while True:
+            try:
+                connection, _ = self.admin.accept()
+            except OSError:
+                return
+            with connection:
+                connection.sendall(self.answer(connection.recv(100).decode().strip()).encode())
+
+    def answer(self, command):
+        """Do it; return what HAProxy would say."""
+        if command == "show stat":
+            return self.statistics
+        self.told.append(command)
+        if self.refuses:
+            return self.refuses
+        verb, _, server = command.split()
+        new = {"disable": "MAINT", "enable": "UP 1/2"}[verb]
+        name = server.replace("/", ",")
+        self.statistics = re.sub(rf"(?m)^({name},\d+),[^,]*", rf"\1,{new}", self.statistics)
+        return "\n"
+
+
 @pytest.fixture
 def answering(path, backend):
     """Ask a HAProxy that has these statistics; return what the module says."""
 
     def ask(statistics):
-        with socket.socket(socket.AF_UNIX) as admin:
-            admin.bind(path)
-            admin.listen()
-
-            def answer():
-                connection, _ = admin.accept()
-                with connection:
-                    assert connection.recv(100) == b"show stat\n"
-                    connection.sendall(statistics.encode())
-
-            thread = Thread(target=answer)
-            thread.start()
+        with Balancer(path, statistics) as balancer:
             said = backend()
-            thread.join()
-            return said
+        assert balancer.told == []
+        return said
 
     return ask
+
+
+@pytest.fixture
+def change(path, run_module):
+    """Change a server at a HAProxy; return what the module says, and what it told HAProxy."""
+
+    def change(server, state, statistics=STATISTICS, *, refuses="", check_mode=False):
+        with Balancer(path, statistics, refuses) as balancer:
+            said = run_module(
+                haproxy_backend, check_mode=check_mode, socket=path, backend="nodes", server=server, state=state
+            )
+        return said, balancer.told
+
+    return change
 
 
 def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(answering):
@@ -87,3 +138,60 @@ def test_balancer_that_hangs_is_an_error(path, backend, monkeypatch):
         admin.bind(path)
         admin.listen()
         assert "HAProxy does not answer at" in backend()["msg"]
+
+
+def test_node_is_taken_out_once(change):
+    said, told = change("web1", "disabled")
+    assert (said["changed"], said["out"], said["serving"]) == (True, True, ["web2", "web6"])
+    assert told == ["disable server nodes/web1"]
+
+
+def test_node_that_is_out_stays_out(change):
+    said, told = change("web4", "disabled")
+    assert (said["changed"], said["out"], told) == (False, True, [])
+
+
+def test_only_node_that_serves_is_not_taken_out(change):
+    said, told = change("web1", "disabled", "# pxname,svname,qcur,status,\nnodes,web1,0,UP,\nnodes,BACKEND,0,UP,\n")
+    assert (said["changed"], said["out"], told) == (False, False, [])
+
+
+def test_two_nodes_are_not_both_taken_out(path, run_module):
+    """Two runs that take out one each, where only these serve."""
+    statistics = "# pxname,svname,qcur,status,\nnodes,web1,0,UP,\nnodes,web2,0,UP,\nnodes,BACKEND,0,UP,\n"
+    with Balancer(path, statistics) as balancer:
+        out = [
+            run_module(haproxy_backend, socket=path, backend="nodes", server=name, state="disabled")["out"]
+            for name in ("web1", "web2")
+        ]
+    assert (out, balancer.told) == ([True, False], ["disable server nodes/web1"])
+
+
+def test_other_runs_wait_while_one_looks_and_changes(path):
+    with haproxy_backend.alone(path):
+        other = os.open(os.path.dirname(path), os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
+
+
+def test_node_is_put_back_and_not_yet_healthy(change):
+    said, told = change("web4", "enabled")
+    assert (said["changed"], said["out"], "web4" in said["healthy"]) == (True, False, False)
+    assert told == ["enable server nodes/web4"]
+
+
+def test_check_mode_changes_nothing(change):
+    said, told = change("web1", "disabled", check_mode=True)
+    assert (said["changed"], told) == (True, [])
+
+
+def test_node_that_the_balancer_does_not_have_is_no_error(change):
+    said, told = change("web9", "disabled")
+    assert (said["changed"], said["out"], told) == (False, False, [])
+
+
+def test_balancer_that_refuses_is_an_error(change):
+    said, _ = change("web1", "disabled", refuses="Permission denied\n")
+    assert said["msg"].endswith('says to "disable server nodes/web1": Permission denied')
