@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "roles/flask_app/files/discard_writes.sh"
-# In place of systemd-run: binds the copies in mounts of its own, and runs the rest.
+# In place of systemd-run: binds the copies in mounts of its own, and runs the rest with the output where it belongs.
 BOUND = """#!/bin/sh
 set -eu
 while [ "$1" != "${1#--property=BindPaths=}" ]; do
@@ -17,7 +17,9 @@ while [ "$1" != "${1#--property=BindPaths=}" ]; do
     mount --bind "${pair%%:*}" "${pair#*:}"
     shift
 done
-exec "$@"
+output=${1#--property=StandardOutput=file:}
+shift
+exec "$@" > "$output" 2>&1
 """
 may_mount = os.geteuid() == 0 and subprocess.run(["/usr/bin/unshare", "--mount", "true"], check=False).returncode == 0
 

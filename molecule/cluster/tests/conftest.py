@@ -5,6 +5,7 @@
 from collections.abc import Iterator
 
 import bench_client
+import docker
 import pytest
 from balanced import address
 
@@ -17,3 +18,10 @@ def visitors_know_the_address() -> Iterator[None]:
     yield
     bench_client.MOVING.clear()
     bench_client.addresses.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def gateway() -> str:
+    """Return the address from which the visitors of these tests come."""
+    network = docker.from_env().networks.get(bench_client.NETWORK)
+    return network.attrs["IPAM"]["Config"][0]["Gateway"]

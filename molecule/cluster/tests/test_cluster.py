@@ -121,13 +121,6 @@ def visited(nodes: Iterable[str] = NODES) -> Iterator[Visits]:
         change.counted[node] = {key: count - earlier[key] * (count >= earlier[key]) for key, count in counts.items()}
 
 
-@pytest.fixture(scope="module")
-def gateway() -> str:
-    """Return the address from which the visitors of these tests come."""
-    network = docker.from_env().networks.get(bench_client.NETWORK)
-    return network.attrs["IPAM"]["Config"][0]["Gateway"]
-
-
 def test_every_node_serves_with_the_same_keys() -> None:
     for name in BALANCERS:
         assert states(name) == dict.fromkeys(NODES, "UP")
