@@ -59,6 +59,10 @@ ISSUER = f"https://{IDP_HOST}/auth/realms/cern"
 IDP_HOSTS = (IDP_HOST, UNIVERSITY_HOST, ONELOGIN_HOST)
 
 
+#: How a request fails while httpd is restarted.
+CUT_BY_RESTART = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)
+
+
 class LoginError(Exception):
     """The identity provider refused the user; the text is that of its page."""
 
@@ -177,7 +181,7 @@ def get_after_restart(session: httpx.Client, path: str, seconds: float = 30) -> 
     while True:
         try:
             return session.get(path)
-        except httpx.TransportError:
+        except CUT_BY_RESTART:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

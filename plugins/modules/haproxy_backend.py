@@ -30,7 +30,7 @@ options:
   state:
     description:
       - V(enabled) lets it get requests once its checks succeed.
-      - V(disabled) sends it no new requests, but only while another server gets requests.
+      - V(disabled) sends it no new requests, but only while another server is healthy.
     type: str
     choices: [disabled, enabled]
 attributes:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
     backend: nodes
   register: nodes
 
-- name: Take a node out, unless it is the only one that gets requests
+- name: Take a node out, unless no other one is healthy
   campus.flask_sso.haproxy_backend:
     socket: /run/haproxy/admin.sock
     backend: nodes
@@ -162,11 +162,13 @@ def wanted(states, server, state):
     :param dict states: The state of each server.
     :param server: Its name, or None.
     :param state: "enabled" or "disabled".
-    :returns: Whether it is there, is not yet as it should be, and need not stay as the only one that gets requests.
+    :returns: Whether it is there, is not yet as it should be, and need not stay as the only healthy one.
     """
-    if server not in states or is_out(states[server]) == (state == "disabled"):
+    if server not in states:
         return False
-    return state == "enabled" or serving(states)[0] not in ([], [server])
+    if state == "enabled":
+        return states[server].startswith(("MAINT", "DRAIN"))
+    return not is_out(states[server]) and any(name != server for name in serving(states)[1])
 
 
 def look(module):
@@ -195,7 +197,7 @@ def change(module, found):
     if not found or not wanted(found, server, state):
         return False, found
     if not module.check_mode:
-        command = f"{'enable' if state == 'enabled' else 'disable'} server {module.params['backend']}/{server}"
+        command = f"set server {module.params['backend']}/{server} state {'ready' if state == 'enabled' else 'maint'}"
         said = ask(module.params["socket"], command)
         found = look(module)
         if found and is_out(found.get(server, "")) != (state == "disabled"):

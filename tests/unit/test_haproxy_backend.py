@@ -40,7 +40,7 @@ class Balancer:
     """Answers like HAProxy, and does what it is told unless it refuses."""
 
     def __init__(self, path, statistics, refuses=""):
-        self.statistics, self.refuses, self.told = statistics, refuses, []
+        self.path, self.statistics, self.refuses, self.told = path, statistics, refuses, []
         self.admin = socket.socket(socket.AF_UNIX)
         self.admin.bind(path)
         self.admin.listen()
@@ -67,6 +67,17 @@ class Balancer:
             with connection:
                 connection.sendall(self.answer(connection.recv(100).decode().strip()).encode())
 
+    def locked(self):
+        """Return whether other runs wait."""
+        directory = os.open(os.path.dirname(self.path), os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(directory)
+        return False
+
     def answer(self, command):
         """Do it; return what HAProxy would say."""
         if command == "show stat":
@@ -74,8 +85,9 @@ class Balancer:
         self.told.append(command)
         if self.refuses:
             return self.refuses
-        verb, _, server = command.split()
-        new = {"disable": "MAINT", "enable": "UP 1/2"}[verb]
+        assert self.locked()
+        _, _, server, _, state = command.split()
+        new = {"maint": "MAINT", "ready": "UP 1/2"}[state]
         name = server.replace("/", ",")
         self.statistics = re.sub(rf"(?m)^({name},\d+),[^,]*", rf"\1,{new}", self.statistics)
         return "\n"
@@ -143,7 +155,7 @@ def test_balancer_that_hangs_is_an_error(path, backend, monkeypatch):
 def test_node_is_taken_out_once(change):
     said, told = change("web1", "disabled")
     assert (said["changed"], said["out"], said["serving"]) == (True, True, ["web2", "web6"])
-    assert told == ["disable server nodes/web1"]
+    assert told == ["set server nodes/web1 state maint"]
 
 
 def test_node_that_is_out_stays_out(change):
@@ -151,8 +163,11 @@ def test_node_that_is_out_stays_out(change):
     assert (said["changed"], said["out"], told) == (False, True, [])
 
 
-def test_only_node_that_serves_is_not_taken_out(change):
-    said, told = change("web1", "disabled", "# pxname,svname,qcur,status,\nnodes,web1,0,UP,\nnodes,BACKEND,0,UP,\n")
+@pytest.mark.parametrize("other", ["UP 1/2", "DOWN", "MAINT", "DRAIN"])
+def test_only_healthy_node_is_not_taken_out(change, other):
+    """One that was put back, and not checked yet, is not healthy."""
+    rows = f"nodes,web1,0,UP,\nnodes,web2,0,{other},\nnodes,BACKEND,0,UP,\n"
+    said, told = change("web1", "disabled", f"# pxname,svname,qcur,status,\n{rows}")
     assert (said["changed"], said["out"], told) == (False, False, [])
 
 
@@ -164,22 +179,14 @@ def test_two_nodes_are_not_both_taken_out(path, run_module):
             run_module(haproxy_backend, socket=path, backend="nodes", server=name, state="disabled")["out"]
             for name in ("web1", "web2")
         ]
-    assert (out, balancer.told) == ([True, False], ["disable server nodes/web1"])
+    assert (out, balancer.told) == ([True, False], ["set server nodes/web1 state maint"])
 
 
-def test_other_runs_wait_while_one_looks_and_changes(path):
-    with haproxy_backend.alone(path):
-        other = os.open(os.path.dirname(path), os.O_RDONLY)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(other)
-
-
-def test_node_is_put_back_and_not_yet_healthy(change):
-    said, told = change("web4", "enabled")
-    assert (said["changed"], said["out"], "web4" in said["healthy"]) == (True, False, False)
-    assert told == ["enable server nodes/web4"]
+@pytest.mark.parametrize("name", ["web4", "web5"], ids=["out", "drained by hand"])
+def test_node_is_put_back_and_not_yet_healthy(change, name):
+    said, told = change(name, "enabled")
+    assert (said["changed"], said["out"], name in said["healthy"]) == (True, False, False)
+    assert told == [f"set server nodes/{name} state ready"]
 
 
 def test_check_mode_changes_nothing(change):
@@ -194,4 +201,4 @@ def test_node_that_the_balancer_does_not_have_is_no_error(change):
 
 def test_balancer_that_refuses_is_an_error(change):
     said, _ = change("web1", "disabled", refuses="Permission denied\n")
-    assert said["msg"].endswith('says to "disable server nodes/web1": Permission denied')
+    assert said["msg"].endswith('says to "set server nodes/web1 state maint": Permission denied')

@@ -476,6 +476,10 @@ def test_node_is_removed_and_added(report: Callable[[str], None]) -> None:
         ):
             code, said = run_playbook(playbook, variables, *options)
             assert code == 0, said
+            if playbook == "playbooks/remove.yml":
+                assert f"{THIRD} gets no visitors from {', '.join(BALANCERS)}" in said
+                assert [states(name)[THIRD] for name in BALANCERS] == ["MAINT"] * 2
+    assert not host(THIRD).file("/srv/flask_app/current").exists
     assert set(states()) == set(remaining)
     assert certificate_at(bench_client.HOST) == renewed
     report(f"A node is removed. {change}.")

@@ -540,6 +540,15 @@ def test_part_that_cannot_be_looked_at_hides_no_fault_of_another(host, deploy):
     assert disk(host) == before
 
 
+def test_package_that_no_repository_has_is_refused(refused):
+    refused(
+        {"flask_app_packages": ["no-such-package"]},
+        "does not get its packages: No package matching 'no-such-package' is available",
+        "a wrong name comes from a variable such as flask_app_packages",
+        "Nothing has changed.",
+    )
+
+
 # Configuration that an administrator added to httpd, which is not installed, and what the message must contain.
 SITES = {
     "a site without apache_ssl_other_sites": (
