@@ -54,8 +54,9 @@ def test_nothing_was_denied(web: Host) -> None:
 
 def test_files_have_the_labels_of_the_policy(web: Host) -> None:
     paths = web.check_output("ls -d /run/flask_app* /srv/flask_app /srv/flask_app/current/ /var/lib/flask_app").split()
-    found = web.check_output(LABELS.format(paths=" ".join(paths))).splitlines()
-    assert found[::2] == found[1::2]
+    labels = web.check_output(LABELS.format(paths=" ".join(paths))).splitlines()
+    types = [label.split(":")[2] for label in labels]
+    assert types[::2] == types[1::2]
 
 
 def test_without_the_module_httpd_may_not_reach_the_application(web: Host, visitor: httpx.Client) -> None:
