@@ -187,6 +187,14 @@ def get_after_restart(session: httpx.Client, path: str, seconds: float = 30) -> 
             time.sleep(0.2)
 
 
+def files_with(host: Host, text: str, *directories: str) -> list[str]:
+    """Return the files that contain a text. Services delete and rename files meanwhile; every other error fails."""
+    found = host.run(f"grep --recursive --files-with-matches --fixed-strings -e %s {' '.join(directories)}", text)
+    errors = [line for line in found.stderr.splitlines() if not line.endswith(": No such file or directory")]
+    assert not errors, errors
+    return found.stdout.split()
+
+
 def complaints(host: Host) -> str:
     """Return what the doctor says about a host whose site should have no fault; nothing if it has none.
 

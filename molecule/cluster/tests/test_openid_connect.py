@@ -72,7 +72,7 @@ def test_nodes_change_to_openid_connect(report: Callable[[str], None]) -> None:
     for name in ("store_password", "passphrase"):
         assert secret(name) not in said
         for node in NODES:
-            found = host(node).run("grep -rlF %s /etc /srv /var/log /var/lib/flask_sso", secret(name)).stdout.split()
+            found = bench_client.files_with(host(node), secret(name), "/etc", "/srv", "/var/log", "/var/lib/flask_sso")
             assert found == [f"{SECRETS}/store.conf"] * (name == "store_password")
             assert all(host(node).file(path).mode == 0o600 for path in found)
     keys = {host(node).file(f"{SECRETS}/passphrase.conf").content_string.split()[-1].strip('"') for node in NODES}

@@ -46,7 +46,7 @@ def test_nodes_change_to_saml_in_the_application() -> None:
     password = secret("database_password")
     assert password not in said
     for node in NODES:
-        found = host(node).run("grep -rlF %s /etc /srv /var/log /var/lib", password).stdout.split()
+        found = bench_client.files_with(host(node), password, "/etc", "/srv", "/var/log", "/var/lib")
         (credential,) = map(host(node).file, found)
         assert (credential.user, credential.group, credential.mode) == ("root", "flask_app", 0o440)
         assert password not in host(node).check_output("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' ' '")

@@ -108,11 +108,10 @@ def test_site_changes_over_and_keeps_serving(
     fragments = web.file("/etc/apache2/flask_sso/flask_app").listdir()
     assert [name for name, file in FRAGMENTS.items() if file in fragments] == [authentication]
     assert web.service("shibd").is_running == (authentication == "shibboleth")
-    directories = "/etc /run /srv /var/cache /var/lib/flask_sso"
+    directories = ["/etc", "/run", "/srv", "/var/cache", "/var/lib/flask_sso"]
     if authentication != "openid_connect":
-        assert web.run(f"find {directories} -name '*openid-connect*'").stdout == ""
-    search = f"grep --recursive --files-with-matches --fixed-strings %s {directories}"
-    assert web.run(search, SECRET_FILE.read_text()[:32]).stdout.split() == (
+        assert web.run(f"find {' '.join(directories)} -name '*openid-connect*'").stdout == ""
+    assert bench_client.files_with(web, SECRET_FILE.read_text()[:32], *directories) == (
         ["/etc/ssl/flask_sso/flask_app-openid-connect/client.conf"] if authentication == "openid_connect" else []
     )
 
