@@ -9,9 +9,13 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from hostile_roles import ROOT, trusted
+from hostile_roles import ROOT, own_variables, trusted
 
-VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/cluster.yml").read_text("utf-8"))
+VARIABLES = own_variables() | {
+    name: trusted(value)
+    for file in ("parts", "site", "cluster")
+    for name, value in yaml.safe_load((ROOT / f"playbooks/vars/{file}.yml").read_text("utf-8")).items()
+}
 AGREED = {
     "saml_sp_keys_directory": "/keys",
     "shibboleth_sp_sealer_file": "/keys/sealer.secret",
@@ -32,7 +36,7 @@ def value(expression: Any, nodes: dict[str, dict], balancers: dict[str, dict], *
     """
     groups = {"flask_sso": list(nodes)} | ({"flask_sso_balancers": list(balancers)} if balancers else {})
     known = {"groups": groups, "hostvars": nodes | balancers}
-    return Templar(loader=DataLoader(), variables=trusted(VARIABLES) | known | variables).template(trusted(expression))
+    return Templar(loader=DataLoader(), variables=VARIABLES | known | variables).template(trusted(expression))
 
 
 def play(name: str) -> dict[str, Any]:
@@ -123,7 +127,7 @@ def test_sites_without_saml_need_no_keys_of_a_service_provider():
 def test_client_certificate_cannot_be_required_of_balancers():
     variables = AGREED | {"flask_sso_authentication": "client_certificates"}
     (fault,) = faults(BALANCERS, **variables)
-    assert 'client_certificates_mode is "require"' in fault
+    assert 'flask_sso_authentication is "client_certificates"' in fault
     assert faults({}, **variables) == []
 
 

@@ -31,7 +31,7 @@ def recording() -> list[int]:
 
 def runs(task: dict[str, Any], recorded: dict[str, str], check_mode: bool = False) -> bool:
     """Return whether a task runs where that is recorded, and the site's variables are new."""
-    parts = trusted(yaml.safe_load((ROOT / "playbooks/vars/parts.yml").read_text("utf-8")))
+    site = trusted(yaml.safe_load((ROOT / "playbooks/vars/site.yml").read_text("utf-8")))
     nothing_else = {
         "site_authentication": {"part": {}},
         "site_balanced": False,
@@ -39,7 +39,7 @@ def runs(task: dict[str, Any], recorded: dict[str, str], check_mode: bool = Fals
         "site_retired": [],
     }
     host = {"base_system_host": {"selinux": ""}, "base_system_upgrade": False, "ansible_check_mode": check_mode}
-    known = parts | nothing_else | host | {"flask_app_part": {"variables": recorded}, "site_variables": NEW}
+    known = site | nothing_else | host | {"flask_app_part": {"variables": recorded}, "site_variables": NEW}
     templar = Templar(loader=DataLoader(), variables=known)
     return all(templar.evaluate_conditional(trusted(task[condition])) for condition in ("included_when", "when"))
 
