@@ -465,6 +465,24 @@ def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None])
             assert bench_client.signed_with(request, bench_client.sp_certificates(session, "signing")[0])
 
 
+def test_node_whose_removal_fails_is_put_back(report: Callable[[str], None]) -> None:
+    """Its httpd would not start with a file of somebody else. It serves the site as before, and gets visitors again."""
+    other_file = "/etc/apache2/conf-enabled/zz-other.conf"
+    host(THIRD).check_output(f"echo NoSuchDirective > {other_file}")
+    with visited() as change:
+        code, said = run_playbook("playbooks/remove.yml", {}, "--limit", THIRD)
+        assert [states(name)[THIRD] for name in BALANCERS] == ["UP"] * 2
+    host(THIRD).check_output(f"rm {other_file}")
+    assert code == 2, said
+    assert "NoSuchDirective" in said
+    assert f"{THIRD} gets no visitors from {', '.join(BALANCERS)}" in said
+    report(f"The removal of a node fails. {change}.")
+    change.require_none_lost()
+    with visitor_of(THIRD) as session:
+        visits.member(session, "mcurie")
+        assert session.cookies[COOKIE] == THIRD
+
+
 def test_node_is_removed_and_added(report: Callable[[str], None]) -> None:
     """The site is removed from it, and deployed again. The balancers get the renewed certificate meanwhile."""
     renewed = certificate_at(NODES[FIRST])
