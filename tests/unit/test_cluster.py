@@ -91,7 +91,13 @@ def test_node_is_outside_of_its_balancers_while_it_changes(name):
 
 def faults(balancers: dict[str, dict], **variables: Any) -> list[str]:
     """Return what the checks of a cluster say about the variables of a node."""
-    checks = value("{{ cluster_checks }}", {"web1": {}, "web2": {}}, balancers, **variables)
+    return faults_of({"web1": {}, "web2": {}}, balancers, **variables)
+
+
+def faults_of(nodes: dict[str, dict], balancers: dict[str, dict], **variables: Any) -> list[str]:
+    """Return what the checks of a cluster say about one of these nodes."""
+    names = value("{{ cluster_checks }}", nodes, balancers, **variables)
+    checks = [check for name in names for check in value(f"{{{{ {name} }}}}", nodes, balancers, **variables)]
     return [check["otherwise"] for check in checks if not check["that"]]
 
 
@@ -110,8 +116,7 @@ def test_what_nodes_have_to_agree_on_is_required_of_a_cluster_alone(name):
 def test_one_host_behind_a_balancer_shares_nothing():
     groups = {"groups": {"flask_sso": ["web1"], "flask_sso_balancers": ["balancer"]}}
     proxy = {"apache_ssl_proxy_protocol_from": AGREED["apache_ssl_proxy_protocol_from"]}
-    checks = value("{{ cluster_checks }}", {"web1": {}}, BALANCERS, **groups, **proxy)
-    assert [check["otherwise"] for check in checks if not check["that"]] == []
+    assert faults_of({"web1": {}}, BALANCERS, **groups, **proxy) == []
 
 
 def test_sites_without_saml_need_no_keys_of_a_service_provider():
@@ -141,8 +146,7 @@ def test_client_certificate_cannot_be_required_of_balancers():
 )
 def test_value_of_each_node_is_refused(name, values):
     nodes = {f"web{number}": AGREED | {name: value} for number, value in enumerate(values)}
-    checks = value("{{ cluster_checks }}", nodes, BALANCERS, **nodes["web0"])
-    (fault,) = [check["otherwise"] for check in checks if not check["that"]]
+    (fault,) = faults_of(nodes, BALANCERS, **nodes["web0"])
     assert name in fault
     assert "not the same on all nodes of the cluster" in fault
     assert "aaaa" not in fault

@@ -52,6 +52,7 @@ USERS = ("ghopper", "cpayne", "mcurie")
 #: provider, and in `make test` another scenario.
 RATE, LEAST = (240, 200) if visits.LONG else (60, 30)
 FORGED = "203.0.113.7"
+PROVIDER, PROVIDER_DIRECTORY = f"flask-sso-sso{bench_client.LANE}", "/etc/identity-provider"
 #: Writes the keys of the cookie with a session.
 SEALER = "/usr/local/sbin/shibboleth-sealer-keys"
 #: Requests a page as the visitor with these cookies, and prints the status.
@@ -443,20 +444,47 @@ def certificate_at(name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(ssl.get_server_certificate((bench_client.addresses()[name], 443)).encode())
 
 
+@contextmanager
+def second_key_of_the_provider() -> Iterator[list[str]]:
+    """Have the identity provider publish a second key, and sign with it at last; return the fingerprints of both."""
+    provider = host(PROVIDER)
+    settings, key = f"{PROVIDER_DIRECTORY}/metadata/saml20-idp-hosted.php", f"{PROVIDER_DIRECTORY}/next"
+    provider.check_output(f"cp --preserve {settings} {settings}.before")
+    provider.check_output(f"openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=x -keyout {key}.key -out {key}.pem")
+    provider.check_output(f"chgrp www-data {key}.key && chmod 0640 {key}.key")
+    more = f"'new_privatekey' => '{key}.key', 'new_certificate' => '{key}.pem',"
+    provider.check_output(f"sed -i \"s|'host' => 'auth.cern.ch',|& {more}|\" {settings}")
+    der = f"openssl x509 -in {key}.pem -noout -pubkey | openssl pkey -pubin -outform DER"
+    fingerprint = provider.check_output(f"{der} | sha256sum").split()[0]
+    try:
+        yield [(bench_client.ARTIFACTS / "bench" / "idp-key").read_text(), fingerprint]
+        provider.check_output(f"sed -i 's|/auth.cern.ch[.]\\(key\\|pem\\)|/next.\\1|' {settings}")
+        for node in NODES:
+            with visitor_of(node) as session:
+                visits.member(session, "mcurie")
+    finally:
+        provider.check_output(f"mv {settings}.before {settings}")
+
+
 def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None]) -> None:
-    """The keys of the service provider, and the secret of the cookie with a session, which all nodes know already."""
+    """Those of both providers and of the cookie with a session, all of which the other side knows already."""
     keys, secrets = FILES / "keys", FILES / "sealer.secret"
     (keys / "active").rename(keys / "previous")
     (keys / "next").rename(keys / "active")
     code, said = run_playbook("molecule/cluster/renew.yml", {})
     assert code == 0, said
     began = time.monotonic()
-    with visited() as change:
-        secrets.write_text("".join(reversed(secrets.read_text().splitlines(keepends=True))))  # the last one encrypts
-        code, said = run_playbook("site.yml", {})
-    assert code == 0, said
+    with second_key_of_the_provider() as fingerprints:
+        with visited() as change:
+            secrets.write_text(
+                "".join(reversed(secrets.read_text().splitlines(keepends=True)))
+            )  # the last one encrypts
+            code, said = run_playbook("site.yml", {"saml_sp_idp_keys": fingerprints})
+        assert code == 0, said
     report(f"Keys are switched, in {time.monotonic() - began:.0f} s. {change}.")
     change.require_none_lost()
+    metadata = {host(node).file("/etc/shibboleth/idp-metadata.xml").content_string for node in NODES}
+    assert [document.count("<ds:X509Certificate>") for document in metadata] == [3]
     renewed = x509.load_pem_x509_certificate((FILES / "tls" / "certificate.pem").read_bytes())
     for node, name in NODES.items():
         assert certificate_at(name) == renewed
