@@ -68,7 +68,7 @@ def database_address(url: str) -> dict[str, bool]:
     hosts = [host_of(host) for host in given or [place]]
     return {
         "shared": not parts.scheme.startswith("sqlite") and not any(LOCAL.match(host) for host in hosts),
-        "password": bool(ACCOUNT.match(url)) or any(SECRET.search(name.lower()) for name, _ in query),
+        "password": bool(ACCOUNT.match(url)) or any(SECRET.search(name.lower()) for name, _value in query),
     }
 
 

@@ -102,7 +102,7 @@ def outcome(lines: list[Line], application: str) -> str | None:
     loaded, since = split(lines, LOADS, LOADED, REFUSED)
     missing = MISSING.format(application)
     if loaded and application != DEFAULT and not loaded[-1].said.startswith(REFUSED):
-        further, _ = split(since, SEEKS.format(application), FOUND.format(application), missing)
+        further, _since = split(since, SEEKS.format(application), FOUND.format(application), missing)
         loaded = loaded + further if further else []
     faults = [line.text for line in loaded if line.level in FAULTS or line.said.startswith(missing)]
     return "\n".join(faults) if loaded else None

@@ -243,7 +243,8 @@ PROBE_SECONDS = 600  # httpd, or the server of the application, gives up before
 SERVICE = ("unit", "sockets", "standby", "companions", "probe")  # options that are recorded with a release
 SETTLING_SECONDS = 3  # a companion that fails at its start has done so by then
 HANDOVER_SECONDS = 0.5  # after a reload, the earlier processes take no connection any more
-CONNECTION_SECONDS, LONG_CONNECTION_SECONDS = 3, 30
+CONNECTION_SECONDS = 3
+LONG_CONNECTION_SECONDS = 30
 VERBS = {"reload": "reload-or-restart", "restart": "restart", "start": "start"}
 
 

@@ -52,10 +52,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils import doctor
 
 # Ansible sends with the module what it imports, and this imports all the rest.
-from ansible_collections.campus.flask_sso.plugins.module_utils.doctor import command  # noqa: F401
+from ansible_collections.campus.flask_sso.plugins.module_utils.doctor import command
 
 NAME = "flask_sso_doctor"
-START = f"import sys\nfrom {NAME}.command import main\nsys.exit(main())\n"
+START = f"from {NAME}.{command.__name__.rpartition('.')[2]} import main\nraise SystemExit(main())\n"
 MODE = 0o755
 DATE = (1980, 1, 1, 0, 0, 0)  # always the same, so that the same files are the same archive
 

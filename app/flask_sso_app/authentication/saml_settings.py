@@ -111,7 +111,7 @@ def load(app: Flask) -> ServiceProvider:
     config = validate_config(app)
     prefixes = ["", "encryption_"] if config["encryption_certificate"] or config["encryption_key"] else [""]
     pairs = [load_key_pair(config, prefix) for prefix in prefixes]
-    (certificate, key), (encryption_certificate, _) = pairs[0], pairs[-1]
+    (certificate, key), (encryption_certificate, _key) = pairs[0], pairs[-1]
     decryption_keys = tuple(pair[1] for pair in reversed(pairs))
     site = config["site"]
     sp = {

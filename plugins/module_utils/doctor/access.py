@@ -93,7 +93,7 @@ def asked(words: list[str]) -> list[tuple[str, str]]:
     if kind == "shib-attr" and rest:
         return [(rest[0], value) for value in rest[1:]]
     if kind == "claim":
-        return [(name, value) for name, _, value in (word.partition(":") for word in rest)]
+        return [(name, value) for name, _colon, value in (word.partition(":") for word in rest)]
     return []
 
 

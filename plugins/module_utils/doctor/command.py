@@ -71,6 +71,11 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def say(text: str) -> None:
+    """Print a text."""
+    sys.stdout.write(f"{text}\n")
+
+
 def write(results: Sequence[Result], directory: str, now: float) -> None:
     """Write the files for monitoring, each in one step: who reads one finds it complete.
 
@@ -110,20 +115,20 @@ def main(words: Sequence[str] | None = None, host: Host | None = None) -> int:
         try:
             found = logins.logins(site)
         except UnseenError as reason:
-            print(f"No login can be explained: {reason}.")
+            say(f"No login can be explained: {reason}.")
             return 1
-        print(logins.people(found))
+        say(logins.people(found))
         return int(any(login.severity > Severity.NOTE for login in found))
     results, now = run(site, options.only, options.skip), site.host.now()
     if options.write:
         write(results, options.write, now)
     if options.format in FORMS:
-        print(FORMS[options.format](results, now))
+        say(FORMS[options.format](results, now))
     else:
-        print(report.people(results, sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        say(report.people(results, sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     # A fault of the host is in the files. What starts this regularly shall fail only if they could not be written.
     return 0 if options.write else report.status(results)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

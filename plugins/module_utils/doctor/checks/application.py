@@ -88,7 +88,7 @@ def running(site: Site) -> Iterator[Finding]:
     """Ask systemd. Where a socket waits for requests, its service may still be asleep."""
     waiting = {unit.name.rpartition(".")[0] for unit in site.application_units if unit.name.endswith(".socket")}
     for unit in site.application_units:
-        stem, _, kind = unit.name.rpartition(".")
+        stem, _dot, kind = unit.name.rpartition(".")
         seen = f"{unit.name} is {unit.state}" + (f" ({unit.result})." if unit.state == "failed" else ".")
         asleep = unit.state == "inactive" and kind == "service" and stem in waiting
         yield ok(seen) if unit.state in ("active", "activating", "reloading") or asleep else error(seen)

@@ -111,7 +111,7 @@ def cookies(beginning: Beginning) -> list[dict[str, str]]:
     found = []
     for cookie in beginning.response.headers.get("set-cookie", "").splitlines():
         words = [word.strip().partition("=") for word in cookie.split(";")[1:]]
-        found.append({name.lower(): value for name, _, value in words})
+        found.append({name.lower(): value for name, _equals, value in words})
     return found
 
 
