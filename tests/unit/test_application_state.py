@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An application takes no accounts, units and directories of other origin, knows its own, and says what is missing."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -284,3 +285,11 @@ def test_what_the_site_was_deployed_with_is_read_back(host, state):
     host.write(record, '{"apache_ssl_')
     assert state(variables=f"{host.root}/{record}")["variables"] == {}
     assert state()["variables"] == {}
+
+
+@pytest.mark.parametrize(
+    "template", ["app.service.j2", "app.socket.j2", "companion.service.j2", "companion.timer.j2", "run.py.j2"]
+)
+def test_what_the_role_writes_has_the_mark_by_which_it_knows_it(template):
+    text = (Path(__file__).parents[2] / "roles/flask_app/templates" / template).read_text("utf-8")
+    assert application_state.MARK in re.sub("{#.*?#}", "", text, flags=re.DOTALL)
