@@ -48,12 +48,6 @@ def other_release(host: FakeHost) -> None:
     host.commands[RELEASE] = Output(0, "/srv/app/releases/77777777/app\n")
 
 
-def no_release(host: FakeHost) -> None:
-    """Have a node whose application is none of the collection's."""
-    host.commands[DIRECTORY] = Output(0, "/opt/other\n")
-    host.commands["readlink --canonicalize /opt/other"] = Output(0, "/opt/other\n")
-
-
 def described(clock: float = 0.5, change: Callable[[FakeHost], None] | None = None) -> dict:
     """Return what the module does of a node."""
     host = node()
@@ -64,7 +58,6 @@ def described(clock: float = 0.5, change: Callable[[FakeHost], None] | None = No
 
 def test_nodes_that_agree():
     assert sorted(described()["has"]) == [
-        "applications",
         "keys of the identity provider https://idp.example.org/idp",
         "keys of the service provider app.example.org",
         "release of app",
@@ -97,14 +90,8 @@ def test_node_that_is_in_trouble_has_less_to_compare():
     assert [name.partition(" https://")[0] for name in nodes.described(Site(host))] == [
         "secrets of the cookie with a session",
         "keys of the identity provider",
-        "applications",
         "release of app",
     ]
-
-
-def test_node_that_lacks_an_application():
-    (said,) = node_differences({"web1": described(), "web2": described(change=no_release)})
-    assert said.startswith("The nodes do not have the same applications: app on web1, none on web2.")
 
 
 def test_clock():

@@ -64,13 +64,9 @@ def providers(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def releases(site: Site) -> Iterator[tuple[str, str]]:
-    """Yield which applications have a server with a unit and a socket of its own, and the current release of each."""
-    releases_of: dict[str, str] = {}
+    """Yield the current release of each server of an application that has a unit and a socket of its own."""
     for unit in services(site):
         shown = site.host.run("systemctl", "show", "--property=WorkingDirectory", "--value", unit.name).text.strip()
         found = re.search(r"/releases/([^/]+)", site.host.run("readlink", "--canonicalize", shown).text)
         if found:
-            releases_of[unit.name.partition(".")[0]] = found[1]
-    yield "applications", ", ".join(sorted(releases_of)) or "none"
-    for name, release in releases_of.items():
-        yield f"release of {name}", release
+            yield f"release of {unit.name.partition('.')[0]}", found[1]
