@@ -446,7 +446,7 @@ def certificate_at(name: str) -> x509.Certificate:
 
 @contextmanager
 def second_key_of_the_provider() -> Iterator[list[str]]:
-    """Have the identity provider publish a second key, and sign with it at last; return the fingerprints of both."""
+    """Have the identity provider publish a second key, with which it does not sign; return the fingerprints of both."""
     provider = host(PROVIDER)
     settings, key = f"{PROVIDER_DIRECTORY}/metadata/saml20-idp-hosted.php", f"{PROVIDER_DIRECTORY}/next"
     provider.check_output(f"cp --preserve {settings} {settings}.before")
@@ -458,16 +458,12 @@ def second_key_of_the_provider() -> Iterator[list[str]]:
     fingerprint = provider.check_output(f"{der} | sha256sum").split()[0]
     try:
         yield [(bench_client.ARTIFACTS / "bench" / "idp-key").read_text(), fingerprint]
-        provider.check_output(f"sed -i 's|/auth.cern.ch[.]\\(key\\|pem\\)|/next.\\1|' {settings}")
-        for node in NODES:
-            with visitor_of(node) as session:
-                visits.member(session, "mcurie")
     finally:
         provider.check_output(f"mv {settings}.before {settings}")
 
 
 def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None]) -> None:
-    """Those of both providers and of the cookie with a session, all of which the other side knows already."""
+    """Those of the service provider and the cookie, which the others know already; metadata gets a second key, too."""
     keys, secrets = FILES / "keys", FILES / "sealer.secret"
     (keys / "active").rename(keys / "previous")
     (keys / "next").rename(keys / "active")
