@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -188,10 +189,11 @@ def get_after_restart(session: httpx.Client, path: str, seconds: float = 30) -> 
 
 
 def files_with(host: Host, text: str, *directories: str) -> list[str]:
-    """Return the files that contain a text. Services delete and rename files meanwhile; every other error fails."""
+    """Return the files that contain a text. Services delete and rename files below; every other error fails."""
     found = host.run(f"grep --recursive --files-with-matches --fixed-strings -e %s {' '.join(directories)}", text)
-    errors = [line for line in found.stderr.splitlines() if not line.endswith(": No such file or directory")]
-    assert not errors, errors
+    gone = re.compile(r"grep: (?P<path>.+): No such file or directory")
+    vanished = [gone.fullmatch(line) for line in found.stderr.splitlines()]
+    assert all(match and match["path"] not in directories for match in vanished), found.stderr
     return found.stdout.split()
 
 

@@ -453,10 +453,10 @@ def second_key_of_the_provider() -> Iterator[list[str]]:
     provider.check_output(f"openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=x -keyout {key}.key -out {key}.pem")
     provider.check_output(f"chgrp www-data {key}.key && chmod 0640 {key}.key")
     more = f"'new_privatekey' => '{key}.key', 'new_certificate' => '{key}.pem',"
-    provider.check_output(f"sed -i \"s|'host' => 'auth.cern.ch',|& {more}|\" {settings}")
     der = f"openssl x509 -in {key}.pem -noout -pubkey | openssl pkey -pubin -outform DER"
     fingerprint = provider.check_output(f"{der} | sha256sum").split()[0]
     try:
+        provider.check_output(f"sed -i \"s|'host' => 'auth.cern.ch',|& {more}|\" {settings}")
         yield [(bench_client.ARTIFACTS / "bench" / "idp-key").read_text(), fingerprint]
     finally:
         provider.check_output(f"mv {settings}.before {settings}")
@@ -472,9 +472,8 @@ def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None])
     began = time.monotonic()
     with second_key_of_the_provider() as fingerprints:
         with visited() as change:
-            secrets.write_text(
-                "".join(reversed(secrets.read_text().splitlines(keepends=True)))
-            )  # the last one encrypts
+            # The last one encrypts.
+            secrets.write_text("".join(reversed(secrets.read_text().splitlines(keepends=True))))
             code, said = run_playbook("site.yml", {"saml_sp_idp_keys": fingerprints})
         assert code == 0, said
     report(f"Keys are switched, in {time.monotonic() - began:.0f} s. {change}.")
@@ -493,10 +492,12 @@ def test_node_whose_removal_fails_is_put_back(report: Callable[[str], None]) -> 
     """Its httpd would not start with a file of somebody else. It serves the site as before, and gets visitors again."""
     other_file = "/etc/apache2/conf-enabled/zz-other.conf"
     host(THIRD).check_output(f"echo NoSuchDirective > {other_file}")
-    with visited() as change:
-        code, said = run_playbook("playbooks/remove.yml", {}, "--limit", THIRD)
-        assert [states(name)[THIRD] for name in BALANCERS] == ["UP"] * 2
-    host(THIRD).check_output(f"rm {other_file}")
+    try:
+        with visited() as change:
+            code, said = run_playbook("playbooks/remove.yml", {}, "--limit", THIRD)
+            assert [states(name)[THIRD] for name in BALANCERS] == ["UP"] * 2
+    finally:
+        host(THIRD).check_output(f"rm {other_file}")
     assert code == 2, said
     assert "NoSuchDirective" in said
     assert f"{THIRD} gets no visitors from {', '.join(BALANCERS)}" in said
