@@ -221,6 +221,12 @@ def saml_request(request: httpx.Request) -> bytes:
     return zlib.decompress(base64.b64decode(request.url.params["SAMLRequest"]), -zlib.MAX_WBITS)
 
 
+def saml_responses(journey: list[httpx.Response]) -> list[bytes]:
+    """Return the SAML responses in the forms that pages of an identity provider carry to the site, in their order."""
+    forms = [form for page in journey for form in lxml.html.fromstring(page.content).forms]
+    return [base64.b64decode(form.fields["SAMLResponse"]) for form in forms if "SAMLResponse" in form.fields]
+
+
 def sp_certificates(session: httpx.Client, use: str) -> list[x509.Certificate]:
     """Return the certificates in the site's metadata for a use, "signing" or "encryption", in their order."""
     metadata = lxml.etree.fromstring(session.get("/Shibboleth.sso/Metadata").content)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 import re
 import shutil
 import socket
@@ -18,6 +20,7 @@ from pathlib import Path
 import bench_client
 import docker
 import httpx
+import lxml.etree
 import pytest
 import visits
 from balanced import (
@@ -44,6 +47,7 @@ from balanced import (
 )
 from bench_fixtures import run_playbook
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from docker.models.containers import Container
 from load import Figures, Page, load
 
@@ -53,6 +57,9 @@ USERS = ("ghopper", "cpayne", "mcurie")
 RATE, LEAST = (240, 200) if visits.LONG else (60, 30)
 FORGED = "203.0.113.7"
 PROVIDER, PROVIDER_DIRECTORY = f"flask-sso-sso{bench_client.LANE}", "/etc/identity-provider"
+PROVIDER_SETTINGS = f"{PROVIDER_DIRECTORY}/metadata/saml20-idp-hosted.php"
+#: The second key of the identity provider, without the extension.
+NEXT = f"{PROVIDER_DIRECTORY}/next"
 #: Writes the keys of the cookie with a session.
 SEALER = "/usr/local/sbin/shibboleth-sealer-keys"
 #: Requests a page as the visitor with these cookies, and prints the status.
@@ -445,37 +452,69 @@ def certificate_at(name: str) -> x509.Certificate:
 
 
 @contextmanager
-def second_key_of_the_provider() -> Iterator[list[str]]:
-    """Have the identity provider publish a second key, with which it does not sign; return the fingerprints of both."""
+def second_key_of_the_provider() -> Iterator[x509.Certificate]:
+    """Have the identity provider publish a second key, with which it does not sign yet; return its certificate."""
     provider = host(PROVIDER)
-    settings, key = f"{PROVIDER_DIRECTORY}/metadata/saml20-idp-hosted.php", f"{PROVIDER_DIRECTORY}/next"
-    provider.check_output(f"cp --preserve {settings} {settings}.before")
-    provider.check_output(f"openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=x -keyout {key}.key -out {key}.pem")
-    provider.check_output(f"chgrp www-data {key}.key && chmod 0640 {key}.key")
-    more = f"'new_privatekey' => '{key}.key', 'new_certificate' => '{key}.pem',"
-    der = f"openssl x509 -in {key}.pem -noout -pubkey | openssl pkey -pubin -outform DER"
-    fingerprint = provider.check_output(f"{der} | sha256sum").split()[0]
+    provider.check_output(f"cp --preserve {PROVIDER_SETTINGS} {PROVIDER_SETTINGS}.before")
+    provider.check_output(f"openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=x -keyout {NEXT}.key -out {NEXT}.pem")
+    provider.check_output(f"chgrp www-data {NEXT}.key && chmod 0640 {NEXT}.key")
+    more = f"'new_privatekey' => '{NEXT}.key', 'new_certificate' => '{NEXT}.pem',"
     try:
-        provider.check_output(f"sed -i \"s|'host' => 'auth.cern.ch',|& {more}|\" {settings}")
-        yield [(bench_client.ARTIFACTS / "bench" / "idp-key").read_text(), fingerprint]
+        provider.check_output(f"sed -i \"s|'host' => 'auth.cern.ch',|& {more}|\" {PROVIDER_SETTINGS}")
+        yield x509.load_pem_x509_certificate(provider.file(f"{NEXT}.pem").content)
     finally:
-        provider.check_output(f"mv {settings}.before {settings}")
+        provider.check_output(f"mv {PROVIDER_SETTINGS}.before {PROVIDER_SETTINGS}")
+
+
+def signer(journey: list[httpx.Response]) -> x509.Certificate:
+    """Return the certificate in the signature of the response of an identity provider."""
+    response = lxml.etree.fromstring(bench_client.saml_responses(journey)[-1])
+    (element,) = response.iterfind("./{*}Signature//{*}X509Certificate")
+    return x509.load_der_x509_certificate(base64.b64decode(element.text))
+
+
+def sign_with_second_key(certificate: x509.Certificate) -> None:
+    """Have the identity provider sign with the second key, and wait until it does."""
+    host(PROVIDER).check_output(f"sed -i 's,{PROVIDER_DIRECTORY}/auth.cern.ch,{NEXT},' {PROVIDER_SETTINGS}")
+    deadline = time.monotonic() + 30
+    while True:
+        with visitor_of(FIRST) as session:
+            _, journey = bench_client.saml_login(session, "/login", "cpayne")
+        if signer(journey) == certificate:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate's public key."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key).hexdigest()
 
 
 def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None]) -> None:
-    """Those of the service provider and the cookie, which the others know already; metadata gets a second key, too."""
+    """Those of the service provider and the cookie, which the others know already.
+
+    Metadata gets a second key, with which the identity provider signs then.
+    """
     keys, secrets = FILES / "keys", FILES / "sealer.secret"
     (keys / "active").rename(keys / "previous")
     (keys / "next").rename(keys / "active")
     code, said = run_playbook("molecule/cluster/renew.yml", {})
     assert code == 0, said
     began = time.monotonic()
-    with second_key_of_the_provider() as fingerprints:
+    with second_key_of_the_provider() as second:
+        fingerprints = [(bench_client.ARTIFACTS / "bench" / "idp-key").read_text(), fingerprint(second)]
         with visited() as change:
             # The last one encrypts.
             secrets.write_text("".join(reversed(secrets.read_text().splitlines(keepends=True))))
             code, said = run_playbook("site.yml", {"saml_sp_idp_keys": fingerprints})
-        assert code == 0, said
+            assert code == 0, said
+            sign_with_second_key(second)
+            for node in NODES:
+                with visitor_of(node) as session:
+                    page, journey = bench_client.saml_login(session, "/profile", "mcurie")
+                assert (page.status_code, page.url.path, signer(journey)) == (200, "/profile", second), node
     report(f"Keys are switched, in {time.monotonic() - began:.0f} s. {change}.")
     change.require_none_lost()
     metadata = {host(node).file("/etc/shibboleth/idp-metadata.xml").content_string for node in NODES}
