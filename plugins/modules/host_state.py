@@ -51,6 +51,10 @@ fips:
   description: Whether the kernel is in FIPS mode, where OpenSSL has approved algorithms only.
   returned: success
   type: bool
+ipv6:
+  description: Whether the kernel has IPv6.
+  returned: success
+  type: bool
 listeners:
   description: Programs that listen on a TCP port.
   returned: success
@@ -96,6 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 FIREWALLS = ["firewalld", "ufw", "nftables"]
 FIPS = "/proc/sys/crypto/fips_enabled"
+IPV6 = "/proc/net/if_inet6"
 SELINUX = "/sys/fs/selinux/enforce"
 SELINUX_COMMANDS = ["semodule", "restorecon", "getsebool", "setsebool"]
 
@@ -206,6 +211,7 @@ def main():
         ),
         firewall=active(FIREWALLS, output(["systemctl", "is-active", *FIREWALLS])),
         fips=fips(FIPS),
+        ipv6=os.path.exists(IPV6),
         selinux=selinux(SELINUX),
         selinux_missing=[name for name in SELINUX_COMMANDS if not module.get_bin_path(name)],
     )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from hostile_roles import ROOT, own_variables, trusted
+from untrusted_roles import ROOT, own_variables, trusted
 
 VARIABLES = own_variables() | {
     name: trusted(value)
@@ -216,3 +216,26 @@ def test_sessions_of_saml_in_the_application_need_a_database_in_a_cluster():
     variables = AGREED | {"flask_sso_authentication": "saml", "shibboleth_sp_sealer_file": ""}
     (fault,) = faults(BALANCERS, **variables)
     assert fault.startswith("app_saml_store is not set")
+
+
+@pytest.mark.parametrize(
+    ("run", "leaves"),
+    [
+        ({}, True),
+        ({"ansible_run_tags": ("configure",)}, True),
+        ({"ansible_run_tags": ("preflight",)}, False),
+        ({"ansible_check_mode": True}, False),
+    ],
+    ids=["all of it", "a part", "the preflight", "check mode"],
+)
+def test_node_leaves_its_balancers_if_the_run_may_change_it(run, leaves):
+    run = {"ansible_check_mode": False, "ansible_run_tags": ("all",)} | run
+    assert value("{{ site_balanced }}", {"web1": {}}, BALANCERS, **run) is leaves
+
+
+@pytest.mark.parametrize("name", ["site", "release"])
+def test_services_load_their_files_before_the_node_is_put_back(name):
+    """Also in a run with tags, which passes over tasks without any."""
+    blocks = [task["block"] for task in play(name)["tasks"] if "rescue" in task]
+    (flush,) = [task for block in blocks for task in block if task.get("ansible.builtin.meta") == "flush_handlers"]
+    assert flush["tags"] == ["always"]

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import haproxy_backend
 
 STATISTICS = """\
-# pxname,svname,qcur,status,weight,
+# pxname,svname,scur,status,weight,
 site,FRONTEND,,OPEN,,
 nodes,web1,0,UP,1,
 nodes,web2,0,UP 1/3,1,
@@ -37,10 +37,11 @@ def backend(path, run_module):
 
 
 class Balancer:
-    """Answers like HAProxy, and does what it is told unless it refuses."""
+    """Answers like HAProxy, and does what it is told unless it refuses. A session ends each time it is asked."""
 
     def __init__(self, path, statistics, refuses=""):
         self.path, self.statistics, self.refuses, self.told = path, statistics, refuses, []
+        self.number = 100
         self.admin = socket.socket(socket.AF_UNIX)
         self.admin.bind(path)
         self.admin.listen()
@@ -80,8 +81,14 @@ class Balancer:
 
     def answer(self, command):
         """Do it; return what HAProxy would say."""
+        if command == "show info":
+            return f"Name: HAProxy\nPid: {self.number}\nUptime: 0d\n"
         if command == "show stat":
-            return self.statistics
+            said = self.statistics
+            self.statistics = re.sub(
+                r"(?m)^(nodes,web1),(\d+)", lambda row: f"{row[1]},{max(int(row[2]) - 1, 0)}", said
+            )
+            return said
         self.told.append(command)
         if self.refuses:
             return self.refuses
@@ -128,12 +135,21 @@ def test_nodes_that_get_visitors_are_those_that_are_up_or_not_checked(answering)
     assert "web7" not in said["states"]
 
 
-@pytest.mark.parametrize("statistics", ["", "# pxname,svname,status,\nother,BACKEND,UP,\n"])
-def test_balancer_without_the_backend_is_an_error(answering, statistics):
-    assert "has no backend nodes" in answering(statistics)["msg"]
+def test_balancer_without_the_backend_is_an_error(answering):
+    assert "has no backend nodes" in answering("# pxname,svname,status,\nother,BACKEND,UP,\n")["msg"]
 
 
-@pytest.mark.parametrize("left", [False, True], ids=["no socket", "a socket that nobody listens to"])
+def test_balancer_that_ends_meanwhile_does_not_run(answering):
+    said = answering("")
+    assert (said["running"], said["states"]) == (False, {})
+
+
+def test_process_is_named(answering, backend):
+    assert answering(STATISTICS)["process"] == 100
+    assert backend()["process"] == 0
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["no socket", "a socket without a listener"])
 def test_balancer_that_does_not_run_is_no_error(path, backend, left):
     if left:
         with socket.socket(socket.AF_UNIX) as admin:
@@ -167,13 +183,13 @@ def test_node_that_is_out_stays_out(change):
 def test_only_healthy_node_is_not_taken_out(change, other):
     """One that was put back, and not checked yet, is not healthy."""
     rows = f"nodes,web1,0,UP,\nnodes,web2,0,{other},\nnodes,BACKEND,0,UP,\n"
-    said, told = change("web1", "disabled", f"# pxname,svname,qcur,status,\n{rows}")
+    said, told = change("web1", "disabled", f"# pxname,svname,scur,status,\n{rows}")
     assert (said["changed"], said["out"], told) == (False, False, [])
 
 
 def test_two_nodes_are_not_both_taken_out(path, run_module):
     """Two runs that take out one each, where only these serve."""
-    statistics = "# pxname,svname,qcur,status,\nnodes,web1,0,UP,\nnodes,web2,0,UP,\nnodes,BACKEND,0,UP,\n"
+    statistics = "# pxname,svname,scur,status,\nnodes,web1,0,UP,\nnodes,web2,0,UP,\nnodes,BACKEND,0,UP,\n"
     with Balancer(path, statistics) as balancer:
         out = [
             run_module(haproxy_backend, socket=path, backend="nodes", server=name, state="disabled")["out"]
@@ -202,3 +218,61 @@ def test_node_that_the_balancer_does_not_have_is_no_error(change):
 def test_balancer_that_refuses_is_an_error(change):
     said, _ = change("web1", "disabled", refuses="Permission denied\n")
     assert said["msg"].endswith('says to "set server nodes/web1 state maint": Permission denied')
+
+
+def with_sessions(number):
+    """Return statistics in which the first node has this many sessions."""
+    return STATISTICS.replace("web1,0,", f"web1,{number},")
+
+
+@pytest.fixture
+def drained(path, run_module, monkeypatch):
+    """Take the first node out; return what the module says, and how often it waited. A function may change HAProxy."""
+
+    def drained(statistics, seconds=60, meanwhile=None):
+        waits = []
+
+        def wait(_):
+            assert not balancer.locked()
+            waits.append(1)
+            if meanwhile:
+                meanwhile(balancer)
+
+        monkeypatch.setattr(haproxy_backend.time, "sleep", wait)
+        with Balancer(path, statistics) as balancer:
+            options = {"server": "web1", "state": "disabled", "drain_seconds": seconds}
+            return run_module(haproxy_backend, socket=path, backend="nodes", **options), len(waits)
+
+    return drained
+
+
+def test_node_that_is_taken_out_has_no_sessions_left(drained):
+    """Meanwhile, other runs may look."""
+    said, waits = drained(with_sessions(9))
+    assert (said["out"], said["sessions"]) == (True, 0)
+    assert waits > 5
+
+
+def test_sessions_that_do_not_end_in_time_are_reported(drained):
+    said, waits = drained(with_sessions(9), seconds=0)
+    assert (said["out"], said["sessions"] > 5, waits) == (True, True, 0)
+
+
+def test_node_that_stays_is_not_waited_for(drained):
+    rows = "nodes,web1,9,UP,\nnodes,web2,0,DOWN,\nnodes,BACKEND,0,UP,\n"
+    said, waits = drained(f"# pxname,svname,scur,status,\n{rows}")
+    assert (said["out"], said["sessions"], waits) == (False, 9, 0)
+
+
+def test_balancer_that_is_reloaded_meanwhile_is_told_again(drained):
+    def reload(balancer):
+        if balancer.told == ["set server nodes/web1 state maint"]:
+            balancer.statistics = with_sessions(3)
+
+    said, _ = drained(with_sessions(3), meanwhile=reload)
+    assert (said["out"], said["sessions"]) == (True, 0)
+
+
+def test_balancer_that_stops_meanwhile_has_no_visitors(drained):
+    said, _ = drained(with_sessions(9), meanwhile=lambda balancer: setattr(balancer, "statistics", ""))
+    assert (said["running"], said["out"], said["sessions"]) == (False, False, 0)

@@ -4,8 +4,8 @@
 
 import re
 
-import hostile_roles
 import pytest
+import untrusted_roles
 
 NODES = {"web1": "192.0.2.11", "web2": "2001:db8::12"}
 GIVEN = {
@@ -24,14 +24,14 @@ MOVING = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    site = hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    site = untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
     site.given |= GIVEN
     return site
 
 
-def sections(site: hostile_roles.Site, **variables: object) -> dict[str, list[str]]:
+def sections(site: untrusted_roles.Site, **variables: object) -> dict[str, list[str]]:
     """Return the lines of the configuration by the sections that they are in.
 
     :param variables: Variables that are different.
@@ -60,6 +60,46 @@ def test_every_node_is_asked_for_its_readiness_over_verified_tls(site, tls):
     assert any(line.startswith("http-check send meth GET uri /readyz ") for line in nodes)
     assert {"check-ssl", "required", "check-sni", "verifyhost"} <= words(nodes, "default-server")
     assert {line.split()[2] for line in nodes if line.startswith("server ")} == {"192.0.2.11:443", "[2001:db8::12]:443"}
+
+
+def servers(site, nodes: dict[str, str], **variables: object) -> dict[str, list[str]]:
+    """Return the words about each node, by its name."""
+    lines = sections(site, load_balancer_nodes=nodes, **variables)["backend nodes"]
+    return {line.split()[1]: line.split()[2:] for line in lines if line.startswith("server ")}
+
+
+def test_balancer_that_starts_needs_no_dns(site):
+    resolved = {"results": [{"item": "web2", "rc": 0, "stdout": "192.0.2.12 STREAM web2\n192.0.2.12 DGRAM"}]}
+    found = servers(site, {"web1": "192.0.2.11", "web2": "web2.example.org"}, load_balancer__resolved=resolved)
+    assert {name: words[0] for name, words in found.items()} == {"web1": "192.0.2.11:443", "web2": "192.0.2.12:443"}
+
+
+def test_name_that_the_balancer_cannot_resolve_is_refused(site, monkeypatch):
+    monkeypatch.setitem(site.given, "load_balancer_nodes", {"web1": "192.0.2.11", "web2": "web2.example.org"})
+    monkeypatch.setitem(site.given, "load_balancer__resolved", {"results": [{"item": "web2", "rc": 2, "stdout": ""}]})
+    (fault,) = site.faults("load_balancer", {})
+    assert fault.startswith("load_balancer_nodes has web2, whose name web cannot resolve.")
+
+
+def test_node_keeps_its_number_when_others_come_and_go(site):
+    """Of what is passed through, the numbers decide which node a visitor has."""
+    before = servers(site, {"web1": "192.0.2.11", "web2": "192.0.2.12"})
+    after = servers(site, {"app": "192.0.2.10", "web2": "192.0.2.12", "web3": "192.0.2.13"})
+    assert before["web2"] == after["web2"]
+    numbers = [words[words.index("id") + 1] for words in after.values()]
+    assert len({*numbers, before["web1"][2]}) == 4
+    assert all(0 < int(number) < 2**31 for number in numbers)
+
+
+@pytest.mark.parametrize(("ipv6", "form"), [(True, ":::{} v4v6"), (False, "*:{}")])
+@pytest.mark.parametrize("tls", ["passthrough", "terminate"])
+def test_balancer_listens_where_the_kernel_lets_it(site, tls, ipv6, form):
+    state = site.given["base_system_host"] | {"ipv6": ipv6}
+    made = sections(site, load_balancer_tls=tls, base_system_host=state)
+    for port in (80, 443):
+        front = made["frontend http" if port == 80 else "frontend https"]
+        (bind,) = [line for line in front if line.startswith("bind ")]
+        assert f"{bind} ".startswith(f"bind {form.format(port)} ")
 
 
 def test_what_is_passed_through_is_not_read(site):
@@ -113,7 +153,7 @@ def test_nodes_are_told_the_visitors_addresses_if_they_expect_it(site, tells):
 
 def test_redirect_goes_to_the_name_of_the_site_whatever_was_asked_for(site):
     made = sections(site, load_balancer_https_port=8443)["frontend http"]
-    assert f"http-request redirect prefix https://{hostile_roles.NAME}:8443 code 301" in made
+    assert f"http-request redirect prefix https://{untrusted_roles.NAME}:8443 code 301" in made
 
 
 @pytest.mark.parametrize(
@@ -164,7 +204,7 @@ def test_host_that_serves_something_else_is_refused(site):
     assert any("apache2" in fault for fault in faults)
 
 
-def keepalived(site: hostile_roles.Site, **variables: object) -> dict[str, list[str]]:
+def keepalived(site: untrusted_roles.Site, **variables: object) -> dict[str, list[str]]:
     """Return the words in the innermost blocks of keepalived's configuration, by what precedes the block.
 
     :param variables: Variables that are different.

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from docker.models.containers import Container
 from load import Figures, Page, load
 
+#: Bytes of a request that takes a minute.
+UPLOAD = 200_000
 USERS = ("ghopper", "cpayne", "mcurie")
 #: Requests a second that are sent, and that have to arrive. Two processors run visitors, balancer, nodes and identity
 #: provider, and in `make test` another scenario.
@@ -399,6 +402,9 @@ def test_release_stops_at_the_first_node_that_the_balancers_reject(source: Path)
     assert code != 0
     out = f"{FIRST} gets no visitors from {' and '.join(BALANCERS)}, where HAProxy says MAINT about it"
     assert out in " ".join(said.split())
+    # A reload of HAProxy alone would forget it.
+    code, said = run_playbook("playbooks/balancers.yml", {"load_balancer_response_seconds": 61})
+    assert code == 0, said
     for name in BALANCERS:
         assert states(name) == {FIRST: "MAINT", SECOND: "UP", THIRD: "UP"}
         ask(f"set server nodes/{FIRST} state ready", name)
@@ -528,7 +534,7 @@ def test_keys_and_certificate_change_node_by_node(report: Callable[[str], None])
 
 
 def test_node_whose_removal_fails_is_put_back(report: Callable[[str], None]) -> None:
-    """Its httpd would not start with a file of somebody else. It serves the site as before, and gets visitors again."""
+    """Its httpd would not start with another program's file. It serves the site as before, and gets visitors again."""
     other_file = "/etc/apache2/conf-enabled/zz-other.conf"
     host(THIRD).check_output(f"echo NoSuchDirective > {other_file}")
     try:
@@ -547,18 +553,42 @@ def test_node_whose_removal_fails_is_put_back(report: Callable[[str], None]) -> 
         assert session.cookies[COOKIE] == THIRD
 
 
+def upload(node: str, seconds: float) -> httpx.Response:
+    """Have a node read a body whose last part comes so long after the balancers have taken the node out."""
+
+    def body() -> Iterator[bytes]:
+        left, end = UPLOAD, None
+        while left > 2000 and (end is None or time.monotonic() < end):
+            yield bytes(1000)
+            left -= 1000
+            time.sleep(0.5)
+            if end is None and states()[node] == "MAINT":
+                end = time.monotonic() + seconds
+        yield bytes(left)
+
+    with visitor_of(node) as session:
+        return session.post("/no-page", content=body(), headers={"Content-Length": str(UPLOAD)})
+
+
 def test_node_is_removed_and_added(report: Callable[[str], None]) -> None:
-    """The site is removed from it, and deployed again. The balancers get the renewed certificate meanwhile."""
+    """The site is removed from it, and deployed again. The balancers get the renewed certificate meanwhile.
+
+    Before the removal, the node finishes what it has begun.
+    """
     renewed = certificate_at(NODES[FIRST])
     remaining = {node: node for node in (FIRST, SECOND)}
-    with visited() as change:
+    with visited() as change, ThreadPoolExecutor(1) as pool:
+        began = pool.submit(upload, THIRD, 15)
         for playbook, variables, options in (
-            ("playbooks/remove.yml", {}, ("--limit", THIRD)),
+            ("playbooks/remove.yml", {"load_balancer_drain_seconds": 60}, ("--limit", THIRD)),
             ("playbooks/balancers.yml", {"load_balancer_nodes": remaining}, ()),
         ):
             code, said = run_playbook(playbook, variables, *options)
             assert code == 0, said
             if playbook == "playbooks/remove.yml":
+                response = began.result(1)
+                assert (response.status_code, "Page not found" in response.text) == (404, True)
+                assert response.elapsed.total_seconds() > 15
                 assert f"{THIRD} gets no visitors from {', '.join(BALANCERS)}" in said
                 assert [states(name)[THIRD] for name in BALANCERS] == ["MAINT"] * 2
     assert not host(THIRD).file("/srv/flask_app/current").exists
