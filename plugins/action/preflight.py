@@ -16,8 +16,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: A role's variable that has the value of another one, which is the whole site's.
-SAME = re.compile(r"\{\{ *(flask_sso_[a-z_]+)\b.*\}\}", re.DOTALL)
+#: A variable that may have the value of another one.
+SAME = re.compile(r"\{\{ *([a-z][a-z0-9_]*)\b.*\}\}", re.DOTALL)
 ROLES = Path(__file__).parents[2] / "roles"
 #: Variables that contain all others; a template that reads one of them does not read all of its content.
 WHOLE = {"ansible_facts", "group_names", "groups", "hostvars", "vars"}
@@ -145,15 +145,16 @@ class ActionModule(ActionBase):
 
         :param name: Name of a role's variable, or any other word.
         :param variables: The task's variables.
-        :returns: The name of the site's variable, if the role's has its value from there. Roles then have the same
-            fault, which is reported once.
+        :returns: The name of the variable of another role, or of the whole site, that the role's has its value from, if
+            there is one. Roles then have the same fault, which is reported once. A variable that has its value from one
+            of its own role is another thing, and may be set to mend the fault.
         """
         template = variables.get(name)
         found = SAME.fullmatch(template) if isinstance(template, str) else None
-        if not found or found[1] not in variables:
+        if not found or found[1] not in variables or owner(found[1]) in ("", owner(name)):
             return name
-        own, whole = self._value(template, UNKNOWN), self._value(variables[found[1]], UNKNOWN)
-        return found[1] if own is not UNKNOWN and own == whole else name
+        own, other = self._value(template, UNKNOWN), self._value(variables[found[1]], UNKNOWN)
+        return self._name_as_written(found[1], variables) if own is not UNKNOWN and own == other else name
 
     def _value(self, template: Any, *substitute: Any) -> Any:
         """Evaluate a template.
@@ -187,6 +188,17 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             return Outcome(error=str(error), that=check["that"])
         return Outcome(faults=faults or [f"This is not true: {check['that']}"])
+
+
+def owner(name: str) -> str:
+    """Find whose variable it is.
+
+    :param name: Name of a variable.
+    :returns: The role, or "flask_sso" for those of the whole site; empty for those that are set elsewhere, or are a
+        role's internals.
+    """
+    owners = ("flask_sso", *(role.name for role in ROLES.iterdir()))
+    return "" if "__" in name else max((owner for owner in owners if name.startswith(f"{owner}_")), key=len, default="")
 
 
 def lines(outcome: Outcome, known: str, variables: Mapping[str, Any]) -> list[str]:

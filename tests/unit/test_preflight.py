@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import hostile_roles
 import pytest
+import untrusted_roles
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
@@ -66,8 +66,31 @@ OTHER = {"that": "{{ more_path is match('/') }}", "otherwise": 'more_path is "{{
             {"flask_sso_path": "x", "more_path": "{{ flask_sso_path | default('z') }}/more"},
             ['flask_sso_path is "x". Write a slash first.', 'more_path is "x/more". Write a slash first.'],
         ),
+        (
+            {"flask_sso_path": "x", "role_path": "{{ flask_app_path if parts is defined else '/' }}", "parts": []}
+            | {"flask_app_path": "{{ flask_sso_path }}"},
+            ['flask_sso_path is "x". Write a slash first.'],
+        ),
+        (
+            {"flask_app_path": "x", "role_path": "{{ flask_app_path }}", "more_path": "{{ inventory_hostname }}"}
+            | {"inventory_hostname": "x"},
+            ['flask_app_path is "x". Write a slash first.', 'more_path is "x". Write a slash first.'],
+        ),
+        (
+            {"flask_app__path": "x", "role_path": "{{ flask_app__path }}", "more_path": "{{ doctor_path }}"}
+            | {"doctor_path": "{{ doctor_name }}", "doctor_name": "x"},
+            ['role_path is "x". Write a slash first.', 'doctor_path is "x". Write a slash first.'],
+        ),
     ],
-    ids=["of the site", "of one role", "by default", "made from that of the site"],
+    ids=[
+        "of the site",
+        "of one role",
+        "by default",
+        "made from that of the site",
+        "through another role",
+        "of another role",
+        "of another one of a role",
+    ],
 )
 def test_variable_is_named_as_the_user_wrote_it(preflight, variables, lines):
     """What is wrong in several roles as they have it from one variable is said once."""
@@ -230,8 +253,8 @@ def test_every_preflight_ends_with_its_faults_and_can_pass_them_on(role, tasks):
     last = tasks[-1]
     assert last["register"] == f"{role}_preflight"
     assert last["campus.flask_sso.preflight"]["collect"] == "{{ flask_sso_collect_faults | default(false) }}"
-    names, of_task = hostile_roles.checks(role)
-    variables = hostile_roles.own_variables() | of_task
+    names, of_task = untrusted_roles.checks(role)
+    variables = untrusted_roles.own_variables() | of_task
     checks = [check for name in names for check in variables[name]]
     assert all(set(check) == {"that", "otherwise"} for check in checks)
     assert not any("ansible.builtin.assert" in task or "ansible.builtin.fail" in task for task in tasks)
