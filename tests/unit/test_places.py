@@ -8,6 +8,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.campus.flask_sso.plugins.filter.https_address import https_address
 from ansible_collections.campus.flask_sso.plugins.lookup.artifact import LookupModule
+from untrusted_roles import Site
 
 
 @pytest.mark.parametrize(("port", "address"), [(443, ""), ("443", ""), (8443, ":8443"), ("8443", ":8443")])
@@ -35,3 +36,13 @@ def test_artifacts_are_in_the_directory_of_the_variable():
 def test_artifacts_without_an_inventory_need_the_variable(directory):
     with pytest.raises(AnsibleLookupError, match="Write a directory into flask_sso_artifacts"):
         artifact(**directory)
+
+
+@pytest.mark.parametrize(("role", "server"), [("uwsgi_proxy", "uwsgi"), ("reverse_proxy", "gunicorn")])
+def test_proxy_and_application_of_a_play_meet_at_the_same_socket(tmp_path, role, server):
+    """Also in a play of one's own, where no part is chosen. Another site has a socket of its own."""
+    site = Site(tmp_path)
+    given = {"flask_app_server": server, "flask_app_socket": "/run/mine.sock"}
+    assert site.made(role, f"{role}_backend", given) == "unix:/run/mine.sock"
+    other = site.made(role, f"{role}_backend", given | {f"{role}_site": "other"})
+    assert other.startswith("unix:/run/other")
