@@ -133,7 +133,7 @@ def validate_authentication(name: object) -> None:
 def validate_people(people: object) -> None:
     """Validate the setting ``PEOPLE``.
 
-    :param people: list of the holders of client certificates. With an empty list nobody can log in.
+    :param people: list of the holders of client certificates. With an empty list no user can log in.
     :raises SettingsError: if it is not a list, or if an entry is wrong.
     """
     if not isinstance(people, list):

@@ -74,11 +74,11 @@ def test_session_needs_an_issuer_a_subject_and_an_identifier(browser, missing):
     assert browser.get("/login", environ=environ).status_code == 403
 
 
-def test_two_identifiers_are_nobody(browser):
+def test_two_identifiers_are_no_user(browser):
     assert browser.get("/api/me", environ=MARIA | {"upn": "mcurie;ghopper"}).status_code == 401
 
 
-def test_empty_remote_user_is_nobody(browser):
+def test_empty_remote_user_is_no_user(browser):
     """mod_auth_openidc passes it on open paths to visitors without a session."""
     assert browser.get("/api/me", environ={"REMOTE_USER": "", "AUTH_TYPE": "openid-connect"}).status_code == 401
 

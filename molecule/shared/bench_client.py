@@ -46,7 +46,7 @@ CA = ARTIFACTS / "private_ca" / "ca.pem"
 NETWORK = f"flask-sso-bench{LANE}"
 # Chromium asks the user which certificate to send, unless a policy of the machine selects one.
 POLICY = Path("/etc/chromium/policies/managed") / f"flask-sso-bench{LANE}.json"
-# For visitors of sites without TLS. It trusts nobody, so no certificates are read, which takes longer than a request.
+# For visitors of sites without TLS. It trusts no CA, so no certificates are read, which takes longer than a request.
 NO_TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HOST = "flask.example.org"
 SITE = f"https://{HOST}"
@@ -113,7 +113,7 @@ def endpoint(container: Container) -> dict:
 class BenchTransport(httpx.HTTPTransport):
     """Connect to the container that has the name in the URL; any other name is a KeyError.
 
-    Without `verify`, it speaks TLS with nobody.
+    Without `verify`, it trusts no server's certificate.
     """
 
     def __init__(self, verify: ssl.SSLContext = NO_TRUST, **options) -> None:

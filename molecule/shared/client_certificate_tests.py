@@ -121,7 +121,7 @@ def test_any_name_is_taken_as_it_is(gate: Gate, tmp_path: Path, name: str) -> No
     assert visit(forge(tmp_path, name), f"{gate.path}/hello").text == f"Hello {expected}!"
 
 
-def test_headers_change_nobodys_name(gate: Gate, tmp_path: Path) -> None:
+def test_headers_change_no_name(gate: Gate, tmp_path: Path) -> None:
     """Neither of a visitor with a certificate nor of an anonymous one."""
     hello = f"{gate.path}/hello"
     assert visit(person("ghopper"), hello, headers=TWINS).text == "Hello Grace Hopper!"

@@ -74,9 +74,9 @@ def publish(name: str, document: bytes) -> str:
 def main() -> None:
     """Publish the federation."""
     members = entities()
-    everybody = etree.tostring(aggregate(*map(etree.fromstring, map(etree.tostring, members))))
-    publish("discovery.xml", everybody)  # for the discovery service; tests replace the other one by wrong ones
-    publish("metadata.xml", sign(etree.fromstring(everybody)))
+    federation = etree.tostring(aggregate(*map(etree.fromstring, map(etree.tostring, members))))
+    publish("discovery.xml", federation)  # for the discovery service; tests replace the other one by wrong ones
+    publish("metadata.xml", sign(etree.fromstring(federation)))
     for member in members:
         publish(f"entities/{quote(member.get('entityID'), safe=':')}", sign(member))
     CERTIFICATE.write_bytes(on_host("cat", f"{DIRECTORY}/{NAME}.pem"))

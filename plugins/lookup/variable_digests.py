@@ -31,8 +31,8 @@ options:
     default: []
   salt:
     description: >-
-      Key of the digests, without which nobody can guess secrets from them. Whoever has both can. If it is empty, the
-      plugin makes one.
+      Key of the digests. Secrets can be guessed only from both, the digests and the key. If it is empty, the plugin
+      makes one.
     type: str
     default: ""
 """

@@ -188,8 +188,8 @@ class Form:
 
     def takes(self, tag):
         """Return whether a child with that name is allowed."""
-        foreign = tag.startswith("{") and not tag.startswith(self.own)
-        return tag in self.children or "**" in self.children or (foreign and "*" in self.children)
+        other_namespace = tag.startswith("{") and not tag.startswith(self.own)
+        return tag in self.children or "**" in self.children or (other_namespace and "*" in self.children)
 
     def attribute_fault(self, element):
         """Return what is wrong with an element's attributes, or None."""

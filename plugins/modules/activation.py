@@ -314,7 +314,7 @@ class Activation:
         return ""
 
     def _is_silent(self, action: str) -> bool:
-        """Return whether the unit listens, but serves nobody after an action, not even after a second reload."""
+        """Return whether the unit listens, but serves no client after an action, not even after a second reload."""
         time.sleep(HANDOVER_SECONDS)
         if connection_state(self.address, CONNECTION_SECONDS) != "silent":
             return False  # where nothing listens, the site was removed, or has another port

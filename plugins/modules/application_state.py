@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Looks for accounts, groups, units and directories of these names that the role flask_app has not created, and for
     those that it still has to create. Changes nothing.
-  - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and nobody can log in with it;
-    a unit, if it names this collection; a directory, by what it holds or who owns it.
+  - An account is the role's own if its remark (GECOS) says so, or if its home is O(path) and no user can log in with
+    it; a unit, if it names this collection; a directory, by what it holds or who owns it.
 author: campus.flask_sso contributors (!UNKNOWN)
 options:
   name:

@@ -308,7 +308,7 @@ class Source:
         if self.sha256 not in ("", sha256):
             raise FetchError(
                 f'flask_app_source_sha256 is "{self.sha256}", and flask_app_source "{self.source}" has {sha256}. Find'
-                " out which is right: the file may be another version, or somebody has changed it."
+                " out which is right: the file may be another version, or it was changed."
             )
         return path
 

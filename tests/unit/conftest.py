@@ -4,9 +4,11 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from fnmatch import fnmatch
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -16,14 +18,31 @@ from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.loader import init_plugin_loader
 from hypothesis import settings
 
+ROOT = Path(__file__).parents[2]
+
 # On a busy machine, slowness is no fault.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 # Templates find the collection's filters and lookups only if Ansible itself imports it.
-init_plugin_loader([str(Path(__file__).parents[2] / ".collections")])
+init_plugin_loader([str(ROOT / ".collections")])
 for place in (".collections", "app", "molecule/shared", "tools"):
-    sys.path.insert(0, str(Path(__file__).parents[2] / place))
+    sys.path.insert(0, str(ROOT / place))
+
+
+@pytest.fixture(scope="session")
+def tracked() -> set[str]:
+    """List the files of the source: what git tracks or, in a copy without git, what it does not ignore."""
+    command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z"]
+    if (ROOT / ".git").exists():
+        names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
+        return {name for name in names if name and (ROOT / name).is_file()}
+    patterns = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    ignored = [pattern.rstrip("/") for pattern in patterns if not pattern.startswith("#")]
+    paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
+    return {
+        str(path) for path in paths if not any(fnmatch(part, pattern) for part in path.parts for pattern in ignored)
+    }
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@
 import re
 
 import file_formats
-import hostile_roles
 import pytest
+import untrusted_roles
 from ansible.errors import AnsibleFilterError
 from ansible_collections.campus.flask_sso.plugins.filter.method_faults import METHODS, method_faults
 from ansible_collections.campus.flask_sso.plugins.filter.other_methods import other_methods
@@ -19,9 +19,9 @@ PROVIDER = dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
 def rule(methods: object, **more: object) -> dict:
@@ -29,7 +29,7 @@ def rule(methods: object, **more: object) -> dict:
     return {"path": "/api", "methods": methods, "attributes": ADMINS} | more
 
 
-def required(site: hostile_roles.Site, role: str, rules: list[dict], path: str) -> list[list[str]]:
+def required(site: untrusted_roles.Site, role: str, rules: list[dict], path: str) -> list[list[str]]:
     """Return what the fragment of a role requires for a path, with the sections that group it."""
     variables = {f"{role}_protected": rules, "openid_connect__provider": PROVIDER}
     text = site.made(role, "fragment.conf.j2", variables)

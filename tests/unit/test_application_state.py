@@ -115,7 +115,7 @@ def test_an_account_that_lost_its_home_gets_it_again(host, look):
 
 
 def test_accounts_with_the_remark_are_the_roles_own(host, state):
-    """Those without it may be somebody's, so a removal leaves them."""
+    """Those without it may be a user's, so a removal leaves them."""
     host.add("guestbook-deploy")
     host.add("guestbook", gecos="")
     assert state()["made_accounts"] == ["guestbook-deploy"]

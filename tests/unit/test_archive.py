@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -67,21 +66,6 @@ def is_for(path: str, place: str) -> bool:
 #: They are gone once a version is released.
 FRAGMENTS = "changelogs/fragments"
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-
-
-@pytest.fixture(scope="module")
-def tracked() -> set[str]:
-    """List the files of the source: what git tracks or, in a copy without git, what it does not ignore."""
-    command = ["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z"]
-    if (ROOT / ".git").exists():
-        names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
-        return {name for name in names if name and (ROOT / name).is_file()}
-    patterns = (ROOT / ".gitignore").read_text("utf-8").splitlines()
-    ignored = [pattern.rstrip("/") for pattern in patterns if not pattern.startswith("#")]
-    paths = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
-    return {
-        str(path) for path in paths if not any(fnmatch(part, pattern) for part in path.parts for pattern in ignored)
-    }
 
 
 @pytest.fixture(scope="module")

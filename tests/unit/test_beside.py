@@ -5,26 +5,30 @@
 from fnmatch import fnmatch
 
 import file_formats
-import hostile_roles
 import pytest
+import untrusted_roles
 
 FRAGMENTS = "/etc/apache2/flask_sso"
 BESIDE = {"flask_sso_site": "notes", "flask_sso_beside": "portal", "flask_sso_path_prefix": "/notes"}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
-def found(site: hostile_roles.Site, *locations: tuple[str, str], files: tuple[str, ...] = ()) -> dict:
+def found(site: untrusted_roles.Site, *locations: tuple[str, str], files: tuple[str, ...] = ()) -> dict:
     """Return what httpd has, where the other site serves the name.
 
     :param locations: Files, seen from the directory of fragments, with a path for which they have rules.
     :param files: Further files there.
     """
-    conflicting = {"path": "/etc/apache2/sites-enabled/flask_sso-portal.conf", "ours": True, "what": hostile_roles.NAME}
+    conflicting = {
+        "path": "/etc/apache2/sites-enabled/flask_sso-portal.conf",
+        "ours": True,
+        "what": untrusted_roles.NAME,
+    }
     return site.given["apache_ssl__found"] | {
         "conflicting_hosts": [conflicting],
         "files": [f"{FRAGMENTS}/{path}" for path in files],
@@ -32,7 +36,7 @@ def found(site: hostile_roles.Site, *locations: tuple[str, str], files: tuple[st
     }
 
 
-def faults(site: hostile_roles.Site, has: dict, **variables: object) -> list[str]:
+def faults(site: untrusted_roles.Site, has: dict, **variables: object) -> list[str]:
     """Return what apache_ssl says about the variables, all of its checks considered.
 
     :param has: What httpd has.

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
-from hostile_roles import ROOT
+from untrusted_roles import ROOT
 
 sys.path.insert(0, str(ROOT / "molecule/shared/callback_plugins"))
 import controller_cache

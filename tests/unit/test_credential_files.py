@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application gets each of its secrets in a file that nobody else can read."""
+"""An application gets each of its secrets in a file that no other user can read."""
 
 from ansible_collections.campus.flask_sso.plugins.filter.credential_files import credential_files
 

@@ -77,7 +77,7 @@ def test_a_check_that_takes_too_long_is_ended(checks):
     assert time.monotonic() - begin < 2
 
 
-def test_a_check_that_waits_for_the_network_too_long_blames_nobody(checks):
+def test_a_check_that_waits_for_the_network_too_long_reports_no_error(checks):
     def look(_site):
         try:
             time.sleep(5)
@@ -583,7 +583,7 @@ def tls(tmp_path_factory) -> Iterator[tuple[Path, int]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(place / "cert.pem", place / "key.pem")
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        server.handle_error = lambda *_arguments: None  # a client that trusts nobody hangs up
+        server.handle_error = lambda *_arguments: None  # a client that trusts no CA hangs up
         server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, daemon=True).start()
         yield place / "cert.pem", server.server_port

@@ -5,8 +5,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import hostile_roles
 import pytest
+import untrusted_roles
 
 TEMPORARY = "/tmp"  # noqa: S108 (httpd has one of its own)
 HIDDEN = "and apache_ssl_sandbox hides home directories, /tmp and /var/tmp from httpd"
@@ -14,9 +14,9 @@ READ_ONLY = "which apache_ssl_sandbox makes read-only for httpd"
 
 
 @pytest.fixture(scope="module")
-def roles(tmp_path_factory) -> hostile_roles.Site:
+def roles(tmp_path_factory) -> untrusted_roles.Site:
     """The roles without a host."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("site"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def faults(roles, monkeypatch) -> Callable[..., list[str]]:
     """Return what httpd's preflight says about its sandbox and a site with a part, as site.yml passes it on."""
 
     def found(role: str, variables: dict[str, Any], sandbox: bool = True) -> list[str]:
-        parts = hostile_roles.trusted([f"{{{{ {role}_part }}}}"])
+        parts = untrusted_roles.trusted([f"{{{{ {role}_part }}}}"])
         for name, value in (variables | {"flask_sso_parts": parts}).items():
             monkeypatch.setitem(roles.given, name, value)
         return roles.faults("apache_ssl", {"apache_ssl_sandbox": sandbox})

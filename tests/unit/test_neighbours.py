@@ -6,7 +6,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from hostile_roles import ROOT, trusted
+from untrusted_roles import ROOT, trusted
 
 VARIABLES = yaml.safe_load((ROOT / "playbooks/vars/neighbours.yml").read_text("utf-8"))
 WEB = {"ansible_host": "web"}

@@ -98,7 +98,7 @@ def test_a_run_that_waits_in_vain_changes_nothing(service, systemctl, monkeypatc
     assert not systemctl.exists()
 
 
-def test_check_mode_waits_for_nobody_and_creates_nothing(service):
+def test_check_mode_waits_for_no_other_run_and_creates_nothing(service):
     assert service.stage({"path": "a", "content": "a\n"}, check_mode=True)["changed"]
     assert not service.journals.exists()
     with other_run(service):

@@ -4,8 +4,8 @@
 
 import re
 
-import hostile_roles
 import pytest
+import untrusted_roles
 
 PROVIDER = {
     name: f"https://idp.example.org/{name}"
@@ -16,7 +16,7 @@ PROVIDER = {
 @pytest.fixture
 def made(tmp_path):
     """Return what makes a file of the role for a provider with further metadata, from variables."""
-    site = hostile_roles.Site(tmp_path)
+    site = untrusted_roles.Site(tmp_path)
 
     def make(template: str, metadata: dict[str, object], **variables: object) -> str:
         return site.made("openid_connect", template, {"openid_connect__provider": PROVIDER | metadata} | variables)

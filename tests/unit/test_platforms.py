@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.campus.flask_sso.plugins.lookup import platform
-from hostile_roles import ROLES, Site
+from untrusted_roles import ROLES, Site
 
 #: The facts of a platform: family, distribution and version.
 PLATFORMS = {

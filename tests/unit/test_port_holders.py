@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A port that another program holds is found before a service is to listen on it."""
 
-import hostile_roles
 import pytest
+import untrusted_roles
 from ansible_collections.campus.flask_sso.plugins.filter.port_holders import port_holders
 
 
@@ -43,7 +43,7 @@ def test_a_listener_whose_process_cannot_be_seen_is_no_holder():
     ],
 )
 def test_roles_name_the_program_and_leave_out_what_cannot_be_seen(tmp_path, role, variables):
-    site = hostile_roles.Site(tmp_path)
+    site = untrusted_roles.Site(tmp_path)
     host = site.given["base_system_host"]
 
     def held(*listeners: dict) -> list[str]:

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import ansible
-import hostile_roles
 import pytest
+import untrusted_roles
 
 PROJECT = Path(__file__).parents[2]
 MODULES = sorted(
@@ -52,7 +52,7 @@ def test_modules_load(python39: str, tmp_path: Path) -> None:
 
 def test_script_of_the_cookies_keys_loads(python39: str, tmp_path: Path) -> None:
     script = tmp_path / "keys.py"
-    script.write_text(hostile_roles.Site(tmp_path).made("shibboleth_sp", "sealer_keys.py.j2", {}))
+    script.write_text(untrusted_roles.Site(tmp_path).made("shibboleth_sp", "sealer_keys.py.j2", {}))
     load = f"import runpy; assert runpy.run_path({str(script)!r})['write']"
     run = subprocess.run([python39, "-B", "-c", load], check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hostile_roles
 import pytest
+import untrusted_roles
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from lxml import etree
@@ -26,13 +26,13 @@ TODAY = dt.date(2027, 1, 1)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
 @pytest.fixture
-def keys(site: hostile_roles.Site, tmp_path: Path) -> Callable[..., list[tuple[str, bytes]]]:
+def keys(site: untrusted_roles.Site, tmp_path: Path) -> Callable[..., list[tuple[str, bytes]]]:
     """Return a function that has a host derive the keys of a day, and returns their names and the keys, in order."""
     command, secrets, path = tmp_path / "keys.py", tmp_path / "secrets", tmp_path / "run" / "sealer.keys"
 

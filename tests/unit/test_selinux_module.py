@@ -74,7 +74,7 @@ def test_a_changed_module_replaces_the_former(host):
     assert (host.policy / "site").read_text() == "(allow a c)"
 
 
-def test_a_module_that_somebody_has_removed_is_installed_again(host):
+def test_a_module_that_was_removed_is_installed_again(host):
     host.run(content="(allow a b)")
     (host.policy / "site").unlink()
     assert host.run(content="(allow a b)")["changed"]

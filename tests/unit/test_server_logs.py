@@ -7,8 +7,8 @@ import sys
 from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 
-import hostile_roles
 import pytest
+import untrusted_roles
 
 
 class Logger:
@@ -27,7 +27,7 @@ def log(tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "gunicorn.glogging", module)
     caplog.set_level(logging.INFO)
     settings: dict = {}
-    made = hostile_roles.Site(tmp_path).made("flask_app", "gunicorn.py.j2", {"flask_app_server": "gunicorn"})
+    made = untrusted_roles.Site(tmp_path).made("flask_app", "gunicorn.py.j2", {"flask_app_server": "gunicorn"})
     exec(made, settings)  # noqa: S102 - these are the role's own settings
     return settings["logger_class"]()
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
-import hostile_roles
 import pytest
+import untrusted_roles
 from ansible_collections.campus.flask_sso.plugins.module_utils import shibd as reload
 from staged_service import Service, tree
 
@@ -261,9 +261,9 @@ def test_log_that_a_new_one_replaces_is_read_to_its_end(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """The roles without a host."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("site"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import hostile_roles
 import pytest
+import untrusted_roles
 import yaml
 from ansible_collections.campus.flask_sso.plugins.modules import sp_keys, sp_site
 from lxml import etree
@@ -72,9 +72,9 @@ def host(tmp_path, run_module) -> Host:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """The roles without a host."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("site"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("site"))
 
 
 def test_the_first_site_of_a_host_has_the_default_application(host):
@@ -166,7 +166,7 @@ class Life:
     :param service: Where the files are, and their records.
     """
 
-    def __init__(self, site: hostile_roles.Site, service) -> None:
+    def __init__(self, site: untrusted_roles.Site, service) -> None:
         self.site, self.service = site, service
         self.shibboleth = service.etc / "etc/shibboleth"
         self.shibboleth.mkdir(parents=True)
@@ -190,8 +190,8 @@ class Life:
             {"path": keys, "state": "directory"},
             {"path": f"{keys}/active", "state": "link", "target": "1"},
         ]
-        task = yaml.safe_load((hostile_roles.ROLES / "shibboleth_sp/tasks/configure.yml").read_text("utf-8"))[0]
-        variables = hostile_roles.trusted(task["vars"]) | {
+        task = yaml.safe_load((untrusted_roles.ROLES / "shibboleth_sp/tasks/configure.yml").read_text("utf-8"))[0]
+        variables = untrusted_roles.trusted(task["vars"]) | {
             "saml_sp__metadata": {"content_base64": "eA==", "sha256": "1" * 64},
             "shibboleth_sp__keys": {"links": ["active"], "files": links},
             "shibboleth_sp__place": place,
@@ -215,7 +215,7 @@ class Life:
 
     def retire(self, name: str) -> bool:
         """Do what the role does for a site that no longer uses shibd; return whether it stops shibd."""
-        tasks = yaml.safe_load((hostile_roles.ROLES / "shibboleth_sp/tasks/retire.yml").read_text("utf-8"))
+        tasks = yaml.safe_load((untrusted_roles.ROLES / "shibboleth_sp/tasks/retire.yml").read_text("utf-8"))
         task = tasks[1]["block"][0]["campus.flask_sso.staged_files"]
         variables = {
             "shibboleth_sp__left": self.service.stage(site=name, restore=True, check_mode=True),

@@ -50,7 +50,7 @@ def test_wrong_mode_alone_is_corrected(service):
 
 
 def test_unknown_owner_is_refused_before_anything_is_written(service):
-    result = service.stage({"path": "a.conf", "content": "a\n"}, {"path": "b.conf", "owner": "nobody-of-that-name"})
+    result = service.stage({"path": "a.conf", "content": "a\n"}, {"path": "b.conf", "owner": "no-such-account"})
     assert result["failed"]
     assert "b.conf" in result["msg"]
     assert "Create the account first." in result["msg"]

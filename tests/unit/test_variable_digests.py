@@ -9,7 +9,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.campus.flask_sso.plugins.lookup import variable_digests
-from hostile_roles import ROOT
+from untrusted_roles import ROOT
 
 OTHERS = {"campus.flask_sso", "salt"}  # what is no variable
 

@@ -6,17 +6,17 @@ import ipaddress
 import re
 
 import file_formats
-import hostile_roles
 import pytest
+import untrusted_roles
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
-def directives(site: hostile_roles.Site, variables: dict) -> list[list[str]]:
+def directives(site: untrusted_roles.Site, variables: dict) -> list[list[str]]:
     """Return the directives of the site's file.
 
     :param variables: Variables that are different.
@@ -102,7 +102,7 @@ def test_names_with_a_hash_are_known_and_others_are_not(site, name, lasts):
     ids=["none", "the public directory", "a part of it"],
 )
 def test_uploads_are_not_for_caches(site, variables, uploads):
-    """Whatever their names: everybody would see them for a year."""
+    """Whatever their names: every visitor would see them for a year."""
     found = directives(site, {"apache_ssl_static": {"/": "/srv"}, "flask_sso_parts": []} | variables)
     (condition,) = {words[-1] for words in found if "public, max-age=31536000, immutable" in words}
     pattern = re.search(r"%{REQUEST_FILENAME} !~ m#(.*?)#", condition)

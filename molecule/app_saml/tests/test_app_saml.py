@@ -173,7 +173,7 @@ def test_answer_of_the_key_that_is_used_below_is_accepted(visitor: httpx.Client,
         ({"in_response_to": ""}, "InResponseTo is missing"),
         ({"keys": KeyPair()}, "Signature validation failed"),
     ],
-    ids=["audience", "recipient", "destination", "expired", "not-yet-valid", "unsolicited", "foreign-key"],
+    ids=["audience", "recipient", "destination", "expired", "not-yet-valid", "unsolicited", "another-key"],
 )
 def test_answer_that_is_not_for_this_request_is_refused(
     web: Host, visitor: httpx.Client, idp: IdentityProvider, changes: dict, reason: str

@@ -8,7 +8,7 @@ from conftest import SCENARIO, ask
 testinfra_hosts = ["ansible://beside"]
 OURS = "ours.example.org"
 # Names of other sites, and one of no site.
-OTHERS = ["wiki.example.org", "nobody.example.org"]
+OTHERS = ["wiki.example.org", "absent.example.org"]
 AWAY = "/srv/away"
 
 

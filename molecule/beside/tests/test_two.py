@@ -17,7 +17,7 @@ def test_each_site_answers_for_its_names_alone():
     assert ask(HOST, "ours.example.org").status == 404
     assert ask(HOST, "theirs.example.org", port=8443).status == 404
     assert ask(HOST, "alias.example.org", port=8443).status == 404
-    for name, port in [("theirs.example.org", 443), ("ours.example.org", 8443), ("nobody.example.org", 443)]:
+    for name, port in [("theirs.example.org", 443), ("ours.example.org", 8443), ("absent.example.org", 443)]:
         assert ask(HOST, name, port=port).status in (403, 421)
 
 
@@ -91,7 +91,7 @@ def test_header_of_the_application_wins_and_gaps_are_filled(servers, server, sta
     assert none.values("Strict-Transport-Security") == ["max-age=63072000"]
 
 
-@pytest.mark.parametrize(("path", "status"), [("/none", 404), ("/forbidden", 403), ("/nobody/", 503)])
+@pytest.mark.parametrize(("path", "status"), [("/none", 404), ("/forbidden", 403), ("/gone/", 503)])
 def test_errors_of_httpd_carry_each_header_once(servers, path, status):
     answer = ask(HOST, "ours.example.org", path)
     assert (answer.status, answer.values("X-Frame-Options")) == (status, ["DENY"])

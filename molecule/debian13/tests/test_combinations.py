@@ -27,7 +27,7 @@ NEEDS = {
 
 
 def pages(session: httpx.Client) -> list[tuple[int, str]]:
-    """Return how the site answers for a path of the stock configuration, and for one that nobody knows."""
+    """Return how the site answers for a path of the stock configuration, and for one that does not exist."""
     answers = [session.get(path) for path in ("/cgi-bin/x", "/nowhere")]
     return [(answer.status_code, answer.text) for answer in answers]
 

@@ -71,14 +71,14 @@ def test_httpd_is_sandboxed(web: Host, names: Platform, capsys) -> None:
 def test_httpd_can_neither_write_settings_nor_read_home_directories(web: Host, names: Platform) -> None:
     """What its mounts refuse, they refuse root, too."""
     httpd = f"nsenter --mount --target $(systemctl show --property=MainPID --value {names.httpd}) --"
-    web.check_output("mkdir --parents /home/somebody && touch /home/somebody/diary /root/diary")
+    web.check_output("mkdir --parents /home/another && touch /home/another/diary /root/diary")
     for path in (f"{names.httpd_directory}/new", "/etc/passwd", "/usr/bin/env", "/boot/new"):
         assert "Read-only file system" in web.run(f"{httpd} touch {path}").stderr, path
-    for path in ("/home/somebody/diary", "/root/diary"):
+    for path in ("/home/another/diary", "/root/diary"):
         assert web.file(path).exists
         assert web.run(f"{httpd} test -e {path}").failed, path
     web.check_output(f"{httpd} test -w {names.error_log}")
-    web.check_output("rm --recursive /home/somebody /root/diary")
+    web.check_output("rm --recursive /home/another /root/diary")
 
 
 def test_nothing_but_ports_80_and_443_listens(web: Host) -> None:

@@ -38,7 +38,7 @@ def test_user_comes_back_to_the_page_first_asked_for(visitor: httpx.Client) -> N
 
 
 def test_session_cookies_are_for_this_site_over_tls_only(visitor: httpx.Client) -> None:
-    """No script reads them, no plain connection carries them, no foreign form sends the application's."""
+    """No script reads them, no plain connection carries them, no form of another site sends the application's."""
     _, journey = bench_client.saml_login(visitor, "/login", "ghopper")
     cookies = [
         cookie.lower()

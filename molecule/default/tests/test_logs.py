@@ -75,7 +75,7 @@ def test_figures_are_for_the_host_itself(web: Host, visitor: httpx.Client) -> No
     assert web.file("/var/lib/flask_app/stats.sock").user == "flask_app"
 
 
-def test_maintenance_page_ends_with_the_command_also_if_nobody_waits_for_it(web: Host, visitor: httpx.Client) -> None:
+def test_maintenance_page_ends_with_the_command_also_if_nothing_waits_for_it(web: Host, visitor: httpx.Client) -> None:
     """As when a playbook is killed during a migration; not with another command before. httpd itself stays healthy."""
     waiting = "sh -c 'until test -e /var/lib/flask_app/migrated; do sleep 0.1; done'"
     web.check_output(f"systemd-run --unit migration /usr/local/sbin/flask_app-run --seconds 60 --maintenance {waiting}")

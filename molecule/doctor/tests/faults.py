@@ -270,7 +270,7 @@ FAULTS = {
         says="It asks for: CernRoles admin. The last session from that address had",
     ),
 }
-#: Of the site that somebody has written by hand.
+#: Of the site that was written by hand.
 TUTORIAL_FAULTS = {
     "authority_unknown": Fault(
         "FS604", f"mv /etc/ssl/certs/$(cat /root/hash).0 {SAVED}", f"mv {SAVED} /etc/ssl/certs/$(cat /root/hash).0"
@@ -302,7 +302,7 @@ TUTORIAL_FAULTS = {
         "value size is too large (21034 > 16384); consider increasing OIDCCacheShmEntrySizeMax",
     ),
 }
-#: By the names of faults. Of the others, the remedy is to ask somebody, to run site.yml, or to find something out.
+#: By the names of faults. Of the others, the remedy is to ask an administrator, to run site.yml, or to look further.
 REMEDIES = {
     "application_socket": Remedy("systemctl restart NAME.socket", {"NAME": "flask_app"}),
     "application_stopped": Remedy("systemctl restart UNIT", {"UNIT": "flask_app.socket"}),

@@ -231,7 +231,7 @@ def write(web: Host, path: str, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def tutorial(web: Host) -> Iterator[None]:
-    """Have a second site, which somebody has written by hand, with a certificate of another private CA."""
+    """Have a second site, which was written by hand, with a certificate of another private CA."""
     now = datetime.now(UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     names = [

@@ -96,7 +96,7 @@ def test_a_later_run_needs_neither_the_vendor_nor_minds_another_python(web: Host
     assert web.check_output("stat --format %Y /proc/1") == booted
 
 
-def test_release_for_which_nobody_has_a_package_of_shibboleth_is_refused(web: Host, run_site) -> None:
+def test_release_without_a_package_of_shibboleth_is_refused(web: Host, run_site) -> None:
     """Nothing has changed on the host."""
     files = "/etc/os-release /etc/redhat-release"
     web.check_output(f"cp --archive {files} /run/")
@@ -196,7 +196,7 @@ def module(tmp_path_factory) -> Callable[..., str]:
     """The module of a site with these variables, for the policy in which it is tried."""
     init_plugin_loader([str(ROOT / ".collections")])
     sys.path[:0] = [str(ROOT / ".collections"), str(ROOT / "tests/unit")]
-    from hostile_roles import Site  # noqa: PLC0415 (it is found only now)
+    from untrusted_roles import Site  # noqa: PLC0415 (it is found only now)
 
     facts = {
         "os_family": "Debian",
@@ -217,7 +217,7 @@ def test_httpd_may_connect_to_the_application_with_the_policy_and_nothing_else_g
 ) -> None:
     """Before, no rule; after, this one, and every path that the roles use has the label that httpd may use.
 
-    A module with a type that nobody knows is refused.
+    A module with an unknown type is refused.
     """
     paths = {
         "socket /run/flask_app.sock": "httpd_runtime_t",

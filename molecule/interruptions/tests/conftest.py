@@ -71,7 +71,7 @@ def change(name: str, directory: Path) -> Change:
 
 
 def served() -> Served:
-    """Return what the site serves to somebody who visits it and logs in."""
+    """Return what the site serves to a user who visits it and logs in."""
     with bench_client.client(timeout=30) as session:
         with session.stream("GET", "/healthz") as page:
             certificate = page.extensions["network_stream"].get_extra_info("ssl_object").getpeercert()

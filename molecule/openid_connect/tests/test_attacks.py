@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nobody gets another user's session, and nothing that a client writes into a request gives it an identity."""
+"""No user gets another user's session, and nothing that a client writes into a request gives it an identity."""
 
 from urllib.parse import quote
 
@@ -106,7 +106,7 @@ def test_another_browser_cannot_use_the_answer(visitor: httpx.Client) -> None:
 
 
 def test_login_begins_a_session_of_its_own(user: httpx.Client) -> None:
-    """Whoever plants a session and the cookie of a login in another browser does not share what the user gets there."""
+    """An attacker who plants a session and a login's cookie in a browser does not share what the user gets there."""
     planted = user.cookies["__Host-openid_connect"]
     with bench_client.client() as attacker, bench_client.client() as victim:
         request = attacker.get("/login", follow_redirects=False).next_request
@@ -132,7 +132,7 @@ def test_answer_works_once(visitor: httpx.Client) -> None:
 
 @pytest.mark.parametrize("change", [{"iss": "https://evil.example"}, {"iss": ""}, {"client_id": "another-site"}])
 def test_answer_of_another_provider_is_refused(visitor: httpx.Client, change: dict[str, str]) -> None:
-    """The provider writes into its answer who it is, so that nobody can mix it up with another one."""
+    """The provider writes into its answer who it is, so that no attacker can mix it up with another one."""
     visitor.get(callback_of(visitor, "ghopper").copy_merge_params(change))
     assert visitor.get("/api/me").status_code == 401
 
@@ -157,8 +157,8 @@ def test_other_site_cannot_log_users_out(user: httpx.Client) -> None:
     home = quote(f"{bench_client.SITE}/", safe="")
     answer = user.get(f"{CALLBACK}?logout={home}", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
-    foreign = quote("https://evil.example/", safe="")
-    answer = user.get(f"{CALLBACK}?logout={foreign}", follow_redirects=False)
+    elsewhere = quote("https://evil.example/", safe="")
+    answer = user.get(f"{CALLBACK}?logout={elsewhere}", follow_redirects=False)
     assert "evil.example" not in answer.headers.get("Location", "")
     assert user.get("/api/me").status_code == 200
 

@@ -44,7 +44,7 @@ def test_id_token_logs_a_user_in(visitor: httpx.Client, provider_says: Say, prov
 
 
 @pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES)
-def test_forged_id_token_logs_nobody_in(
+def test_forged_id_token_logs_no_user_in(
     visitor: httpx.Client, provider_says: Say, provider_key: RSAPrivateKey, forged: dict[str, Any]
 ) -> None:
     """Although it comes from the provider's own address, where mod_auth_openidc accepts one without a signature."""
@@ -58,7 +58,7 @@ def test_forged_id_token_logs_nobody_in(
 def test_user_information_is_of_the_same_user(
     visitor: httpx.Client, provider_says: Say, recorder: None, subject: str, department: str
 ) -> None:
-    """What the provider says of somebody else is ignored."""
+    """What the provider says of another user is ignored."""
     provider_says("userinfo", sub=subject, department="Another")
     bench_client.saml_login(visitor, "/login", "ghopper")
     variables = dict(visitor.get("/").json()["variables"])

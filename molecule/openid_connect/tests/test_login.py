@@ -67,7 +67,7 @@ def test_application_gets_the_listed_claims_and_no_token(user: httpx.Client, rec
 
 
 def test_user_without_the_identifying_claim_gets_no_session(visitor: httpx.Client) -> None:
-    """Nobody is logged in under another name."""
+    """No user is logged in under another name."""
     page, _ = bench_client.saml_login(visitor, "/login", "hleavitt")
     said = " ".join(lxml.html.fromstring(page.content).text_content().split())
     assert "You are not logged in" in said
@@ -77,7 +77,7 @@ def test_user_without_the_identifying_claim_gets_no_session(visitor: httpx.Clien
 
 
 def test_cookies_are_for_this_site_over_tls_only(visitor: httpx.Client) -> None:
-    """No script reads them, no other host of the domain can set them, no foreign form sends them."""
+    """No script reads them, no other host of the domain can set them, no form of another site sends them."""
     _, journey = bench_client.saml_login(visitor, "/login", "ghopper")
     cookies = [
         cookie.lower()

@@ -22,7 +22,7 @@ UNACCEPTABLE = tokens.FORGERIES | {
     "an-id-token-of-a-refresh": {"at_hash": "x"},
     "an-id-token-of-keycloak": {"typ": "ID"},
     "a-logout-token": {"events": LOGOUT_EVENT},
-    "nobody": {"cern_upn": None},
+    "without-a-user": {"cern_upn": None},
     "a-logout-token-by-its-header": {"form": "logout+jwt"},
     "an-id-token-that-does-not-say-so": {"form": "JWT"},
     "of-the-future": {"iat": LATER},
@@ -132,7 +132,7 @@ def test_session_opens_no_path_of_programs(user: httpx.Client, provider_key: RSA
 
 
 def test_token_opens_no_path_of_users(visitor: httpx.Client, provider_key: RSAPrivateKey) -> None:
-    """Neither one below that of programs, nor an open one gets an identity from it, nor is it somebody else's."""
+    """Neither one below that of programs, nor an open one gets an identity from it, nor is it another user's."""
     headers = bearer(access_token(provider_key, cern_upn="ghopper", cern_roles=["admin"]))
     for path in ("/login", "/for-admins", "/hello/users"):
         answer = visitor.get(path, headers=headers, follow_redirects=False)

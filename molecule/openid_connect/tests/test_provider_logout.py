@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A logout at the provider ends the session here (back-channel logout), and nobody else's message does."""
+"""A logout at the provider ends the session here (back-channel logout), and no other sender's message does."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ def test_garbage_is_no_logout_token(user: httpx.Client, garbage: str) -> None:
     assert identifier(user) == "ghopper"
 
 
-def test_foreign_session_is_left_alone(user: httpx.Client, provider_key: RSAPrivateKey) -> None:
+def test_token_of_an_unknown_session_ends_nothing(user: httpx.Client, provider_key: RSAPrivateKey) -> None:
     """A logout token for a session that the site does not know is answered, and ends nothing."""
     answer = user.post(ADDRESS, data={"logout_token": logout_token(provider_key, sid="unknown")})
     assert answer.status_code == 200

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sessions outlive restarts of every service, and nobody but root and httpd reads what they are made of."""
+"""Sessions outlive restarts of every service, and only root and httpd read what they are made of."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ SESSIONS = "/var/cache/apache2/flask_app-openid-connect"
 
 @pytest.mark.parametrize("command", ["reload apache2", "restart apache2", "restart flask_app"])
 def test_session_survives(user: httpx.Client, web: Host, command: str) -> None:
-    """Nobody has to log in again after a change."""
+    """No user has to log in again after a change."""
     web.check_output(f"systemctl {command}")
     # A connection that was kept may meet the end of an old process.
     answer = bench_client.get_after_restart(user, "/api/me", seconds=30 if command == "restart apache2" else 1)

@@ -86,7 +86,7 @@ def log_out(session: httpx.Client) -> None:
 
 
 def test_session_of_the_first_provider_is_none(earlier_session: httpx.Client) -> None:
-    """Another provider may give the same identifier to somebody else."""
+    """Another provider may give the same identifier to another user."""
     assert earlier_session.get("/api/me").status_code == 401
     assert asks_for_password(earlier_session.get("/login"))
 

@@ -71,9 +71,9 @@ def test_the_site_has_taken_the_place_of_the_one_by_hand(deployed: str, visitor:
 
 def test_a_site_that_never_was_there_changes_nothing(web: Host) -> None:
     before = state(web)
-    code, said = run_playbook(REMOVE, {"flask_sso_site": "nobody", "flask_sso_remove_data": True})
+    code, said = run_playbook(REMOVE, {"flask_sso_site": "absent", "flask_sso_remove_data": True})
     assert code == 0, said
-    assert "has no site nobody, and nothing was changed" in said
+    assert "has no site absent, and nothing was changed" in said
     assert recap(said, "changed") == 0
     assert state(web) == before
 
@@ -150,7 +150,7 @@ def test_data_goes_if_a_variable_says_so(web: Host) -> None:
 
 
 def test_a_site_without_a_record_is_refused(web: Host) -> None:
-    """An earlier version has deployed it, and nobody knows what it replaced."""
+    """An earlier version has deployed it, without a record of what it replaced."""
     web.check_output("touch /etc/apache2/sites-enabled/flask_sso-flask_app.conf")
     before = state(web)
     code, said = run_playbook(REMOVE, {})

@@ -18,7 +18,7 @@ class Index(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def send_head(self):
-        """Answer nobody else; write the page of a package before it is read."""
+        """Answer requests with the password only; write the page of a package before it is read."""
         if self.headers.get("Authorization") != ALLOWED:
             return self.send_error(401)
         page = Path(self.translate_path(self.path))

@@ -247,7 +247,7 @@ def index(host) -> Iterator[dict[str, str]]:
     host.check_output("systemctl stop index watch")
 
 
-def test_password_of_a_package_index_is_seen_by_nobody(host, deploy, page, index, tmp_path):
+def test_password_of_a_package_index_is_in_no_output_and_no_file(host, deploy, page, index, tmp_path):
     """The release comes as an archive."""
     for name in ("private.txt", "refused.txt"):
         (tmp_path / "private").mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ HOST = "servers.example.org"
 
 @pytest.mark.parametrize("http", HTTP)
 def test_event_arrives_before_the_next_is_made(host, server: str, http: dict) -> None:
-    """Nobody between the application and the visitor keeps it: the stream only ends once its beginning was read."""
+    """Nothing between the application and the visitor keeps it: the stream only ends once its beginning was read."""
     with stranger(server, **http) as client, client.stream("GET", "/events") as answer:
         events = answer.iter_text()
         assert next(events).startswith("data: ")

@@ -226,7 +226,7 @@ def test_a_site_below_a_path_of_another_leaves_that_alone(web: Host, visitor: ht
 
 
 def test_sites_of_one_name_have_sessions_of_their_own(visitor: httpx.Client) -> None:
-    """Whoever is logged in at one is a stranger at the other, under whichever spelling of its path."""
+    """A user of one is a stranger at the other, under whichever spelling of its path."""
     bench_client.saml_login(visitor, f"{FIRST}/profile", "ghopper")
     for path in ("/notes/api/me", "//notes/api/me", "/%6eotes/api/me", "/notes/./api/me", "/x/../notes/api/me"):
         assert answer(visitor, path) == 401, path
@@ -277,7 +277,7 @@ def test_the_site_that_has_the_virtual_host_goes_last(web: Host) -> None:
     both_work()
 
 
-def test_removal_of_one_site_disturbs_nobody_at_the_other(web: Host, visitor: httpx.Client) -> None:
+def test_removal_of_one_site_disturbs_no_user_of_the_other(web: Host, visitor: httpx.Client) -> None:
     """No request fails and no session ends, as shibd goes on."""
     before, since = files(web), started(web)
     with logged_in(visitor) as answers:

@@ -86,7 +86,7 @@ def write(results: Sequence[Result], directory: str, now: float) -> None:
     :param now: When that was.
     :raises OSError: if that cannot be written to.
     """
-    # Everybody may read the numbers; what was seen is for root and its group.
+    # Every user may read the numbers; what was seen is for root and its group.
     for name, mode, text in (
         ("flask_sso_doctor.json", 0o640, report.as_json(results, now)),
         ("flask_sso_doctor.prom", 0o644, report.prometheus(results, now)),

@@ -27,7 +27,7 @@ ACCESS = re.compile(
     r"^(?P<client>\S+) \S+ (?P<user>.*?) \[(?P<time>[^\]]+)\]"
     r' "[A-Z]+ (?P<path>[^?\s"]*)(?P<query>\S*)[^"]*" (?P<status>\d{3}) '
 )
-NOBODY = ("", "-", '""')
+NO_USER = ("", "-", '""')
 # shibd names every format of an attribute but the customary one.
 URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 PROVIDER = re.compile(r"(?:\||from \(IdP: )(https?://[^|)\s]+|urn:[^|)\s]+)")
@@ -185,7 +185,7 @@ HTTPD = [
         "FS918",
         "The store of sessions answers",
         r"(?:connect to Redis server|Redis (?:\w+ )?command) \((?:attempt=(?:1|2/2) to )?([^\s)]+)\)",
-        "The store of sessions, {0}, did not answer, or refused the password. Without it, nobody is logged in.",
+        "The store of sessions, {0}, did not answer, or refused the password. Without it, no user is logged in.",
         "Compare openid_connect_session_store with the server's host, port and password, and start the server.",
     ),
 ]
@@ -291,7 +291,7 @@ def accessed(site: Site, text: str) -> Iterator[Login]:
             yield Login(time, REQUIRED.severity, cause, REQUIRED.code, REQUIRED.remedy)
         # A query that is known to have no code is that of a logout.
         is_login = found["path"] in issuers and (not found["query"] or "code=" in found["query"])
-        if is_login and is_redirect and found["user"] not in NOBODY:
+        if is_login and is_redirect and found["user"] not in NO_USER:
             yield Login(time, Severity.OK, redacted(f"A login by {issuers[found['path']] or 'the provider'}."))
 
 

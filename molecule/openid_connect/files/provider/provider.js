@@ -61,7 +61,7 @@ const provider = new Provider(settings.issuer, {
   // Without the provider's dispatcher, which refuses private addresses, such as that of the site.
   fetch: (url, { dispatcher: _refusing, ...options }) => fetch(url, options),
   findAccount: (_ctx, name) => name in settings.users && { accountId: name, claims: () => claimsOf(name) },
-  // Nobody is asked for consent, as at CERN.
+  // No user is asked for consent, as at CERN.
   loadExistingGrant: async (ctx) => {
     const { client, session } = ctx.oidc;
     const grant = new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });

@@ -66,7 +66,7 @@ def socket(site: Site) -> Iterator[Finding]:
 def imported(site: Site) -> Iterator[Finding]:
     """Read what the server has printed since its last start."""
     for unit in services(site):
-        # That of a unit that somebody has stopped may be about an earlier fault.
+        # That of a unit that an administrator has stopped may be about an earlier fault.
         printed = "" if unit.state == "inactive" else site.journal(unit)
         raised = RAISED.findall(printed)
         if NO_APPLICATION.search(printed) or (unit.state in ("failed", "activating") and raised):

@@ -71,8 +71,8 @@ def secure(site: Site) -> Iterator[Finding]:
     "FS203",
     "httpd's processes run on",
     cause=(
-        "Processes of httpd crash. If they do as soon as they start, connections to the site are made, and nobody "
-        "ever gets an answer."
+        "Processes of httpd crash. If they do as soon as they start, connections to the site are made, and no "
+        "client ever gets a response."
     ),
     remedy=(
         "Run: systemctl reload httpd or apache2, as a module that is new to httpd may need a second one. If they go "

@@ -93,7 +93,7 @@ def refuses(program: str, rules: Output) -> bool:
 @check(
     "FS603",
     "The firewall lets visitors pass",
-    cause="The firewall of this host lets nobody reach a port of the site; from the host itself, all seems well.",
+    cause="The firewall of this host lets no client reach a port of the site; from the host itself, all seems well.",
     remedy=(
         "Let apache_ssl open the ports (apache_ssl_firewall), or open them: firewall-cmd --add-service=https, or "
         "ufw allow https."

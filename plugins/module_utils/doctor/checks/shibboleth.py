@@ -208,9 +208,8 @@ def provider(site: Site) -> Iterator[Finding]:
             if name in known:
                 yield ok(f"{name} is in the metadata.")
             else:
-                yield error(
-                    f"{name} is not in {' or '.join(documents)}, which has {', '.join(sorted(known)[:3]) or 'nobody'}."
-                )
+                has = ", ".join(sorted(known)[:3]) or "no provider"
+                yield error(f"{name} is not in {' or '.join(documents)}, which has {has}.")
         if not wanted:
             yield ok(f"Users choose among {len(known)} providers.")
 
@@ -312,7 +311,7 @@ def sealer(site: Site) -> Iterator[Finding]:
             if not str(reason).endswith("does not exist"):
                 raise
             text = ""
-        # Of keys that somebody else creates, the name may be anything.
+        # Of keys that another program creates, the name may be anything.
         days = re.findall("^([0-9]{8})-[0-9a-f]{8}:", text, re.MULTILINE)
         if not text:
             yield error(f"{path} has no keys.")

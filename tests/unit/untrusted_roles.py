@@ -112,7 +112,9 @@ class Site:
                     "unmanaged",
                 )
             },
-            "base_system_host": {"firewall": "", "listeners": [], "packages": [], "selinux": "", "selinux_missing": []},
+            "base_system_host": {
+                "firewall": "", "ipv6": True, "listeners": [], "packages": [], "selinux": "", "selinux_missing": [],
+            },
             "flask_app__fetched": {"skipped": True},
             "flask_app__found": {"conflicts": []},
             "flask_app__source": {"excluded": [], "requirements_sha256": "1" * 64, "sha256": "0" * 64},

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A hostile value of a variable is refused before anything changes, or one harmless word of the files that have it."""
+"""An untrusted value of a variable is refused before a change, or is one harmless word of the files that have it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import file_formats
-import hostile_roles
 import pytest
+import untrusted_roles
 import yaml
 
 #: What has a meaning to a shell, to a template or to one of the files.
@@ -38,9 +38,9 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> hostile_roles.Site:
+def site(tmp_path_factory) -> untrusted_roles.Site:
     """A site of which nothing is wrong."""
-    return hostile_roles.Site(tmp_path_factory.mktemp("controller"))
+    return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
 def role_of(variable: str) -> str:
@@ -48,12 +48,12 @@ def role_of(variable: str) -> str:
 
     :param variable: Its name.
     """
-    return next(path.name for path in hostile_roles.ROLES.iterdir() if variable.startswith(f"{path.name}_"))
+    return next(path.name for path in untrusted_roles.ROLES.iterdir() if variable.startswith(f"{path.name}_"))
 
 
 @pytest.mark.parametrize(
     "role",
-    [path.parent.parent.name for path in sorted(hostile_roles.ROLES.glob("*/tasks/preflight.yml"))] + ["saml_sp"],
+    [path.parent.parent.name for path in sorted(untrusted_roles.ROLES.glob("*/tasks/preflight.yml"))] + ["saml_sp"],
 )
 def test_nothing_is_wrong_with_the_site_itself(site, role):
     assert site.faults(role, {}) == []
@@ -167,7 +167,7 @@ PLACES = {
     ),
     "the name of a release": Place("flask_app_release_note", str, {"flask_app__recorded_release": dict}),
 }
-#: No hostile text, and nowhere else in these files.
+#: No untrusted text, and nowhere else in these files.
 HARMLESS = "guestbook"
 
 
@@ -187,7 +187,7 @@ def with_text(read: Any, text: str) -> Any:
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("case", PLACES)
 def test_text_is_refused_or_one_harmless_word(site, case, attack):
-    """The file is that of a harmless word, with the hostile one in its place."""
+    """The file is that of a harmless word, with the untrusted one in its place."""
     place, text = PLACES[case], ATTACKS[attack]
     faults = site.faults(role_of(place.variable), place.variables(text))
     if faults:
@@ -195,13 +195,13 @@ def test_text_is_refused_or_one_harmless_word(site, case, attack):
         return
     for name, read in place.files.items():
         harmless = read_harmless(site, case, name)
-        hostile = read(site.made(place.maker, name, place.variables(text)))
-        assert with_text(hostile, HARMLESS) == with_text(harmless, place.form(text))
+        untrusted = read(site.made(place.maker, name, place.variables(text)))
+        assert with_text(untrusted, HARMLESS) == with_text(harmless, place.form(text))
         assert with_text(harmless, "") != harmless
 
 
 @cache
-def read_harmless(site: hostile_roles.Site, case: str, name: str) -> Any:
+def read_harmless(site: untrusted_roles.Site, case: str, name: str) -> Any:
     """Return a file or variable with the harmless word, as it is read.
 
     :param site: The site.
@@ -460,7 +460,7 @@ def test_value_is_refused_with_variable_and_remedy(site, variable, value, beside
     sorted(
         path
         for name in ("remove", "rollback_preflight", "releases")
-        for path in hostile_roles.ROLES.glob(f"*/tasks/{name}.yml")
+        for path in untrusted_roles.ROLES.glob(f"*/tasks/{name}.yml")
         if path.parts[-3] != "doctor"  # a host has one, whatever its sites are
     ),
     ids=lambda path: f"{path.parts[-3]}-{path.stem}",
@@ -470,7 +470,7 @@ def test_what_finds_files_by_a_name_checks_it_first(site, path, name):
     """A directory that all sites share, or the system, must not be taken for that of one."""
     first = yaml.safe_load(path.read_text("utf-8"))[0]["campus.flask_sso.preflight"]
     role = path.parts[-3]
-    assert first["checks"] in hostile_roles.checks(role)[0]
+    assert first["checks"] in untrusted_roles.checks(role)[0]
     variable = "flask_app_name" if role == "flask_app" else f"{role}_site"
     assert any(variable in fault for fault in site.faults(role, {variable: name}))
 
@@ -479,8 +479,8 @@ def own_options() -> list[tuple[str, str, dict[str, Any]]]:
     """Return the options of all roles that are a text, a number, a truth value or a list of texts."""
     return [
         (path.name, name, option)
-        for path in sorted(hostile_roles.ROLES.iterdir())
-        for name, option in hostile_roles.options(path.name).items()
+        for path in sorted(untrusted_roles.ROLES.iterdir())
+        for name, option in untrusted_roles.options(path.name).items()
         if option["type"] in WRONG or option.get("elements") in WRONG
     ]
 
