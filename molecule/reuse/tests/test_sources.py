@@ -171,7 +171,8 @@ def test_release_that_its_account_cannot_read_is_built_again(host, peculiar, pag
     host.check_output("chmod 0700 /srv/guestbook/current/venv")
     run = peculiar("peculiar")
     assert run.code == 0, run.said
-    assert host.check_output("runuser --user guestbook -- find /srv/guestbook/current/ -type d ! -executable") == ""
+    find = "cd /; runuser --user guestbook -- find /srv/guestbook/current/ -type d ! -executable"
+    assert host.check_output(find) == ""
     assert page().text == "peculiar"
     assert peculiar("peculiar").changed == 0
 
