@@ -30,7 +30,7 @@ ENVIRONMENT = {
     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule/shared/callback_plugins"),
-    "ANSIBLE_CALLBACKS_ENABLED": "no_garbage_collection,controller_cache",
+    "ANSIBLE_CALLBACKS_ENABLED": "campus.flask_sso.no_garbage_collection,controller_cache",
 }
 PLAY = """\
 - hosts: localhost
