@@ -1,14 +1,13 @@
 # SPDX-FileCopyrightText: campus.flask_sso contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stranger copies the example of a role's README, and it works.
+"""A stranger copies the example of a role's README, writes the names of his provider into it, and it works.
 
-All run on one host, in this order. Not run are those of base_system, which brings a system up to date, of
-shibboleth_sp, openid_connect and app_saml, which need the provider that they name, and of load_balancer, which needs a
-host of its own.
+All run on one host, in this order.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bench_client
@@ -17,6 +16,13 @@ import pytest
 import releases
 
 SITE = "https://app.example.org"
+#: The providers that the examples are about, as the bench has them.
+PROVIDERS = {
+    "https://idp.example.org/shibboleth": "https://idp.university.example/metadata",
+    "https://idp.example.org/metadata.xml": "https://idp.university.example/simplesamlphp/saml2/idp/metadata.php",
+    "https://idp.example.org": "https://llng.example.org",
+}
+FINGERPRINT = re.compile(r"(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
 APPLICATION = """
 from flask import Flask
 
@@ -26,21 +32,52 @@ application.get("/")(lambda: "This is the application.")
 
 
 @pytest.fixture
-def run(tmp_path: Path):
+def attempt(tmp_path: Path):
     """Run the first playbook of a README, beside the application that it names."""
     for place in ("myapp", "playbooks/app"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "wsgi.py").write_text(APPLICATION)
         (tmp_path / place / "requirements.txt").write_text("flask==3.1.3\n")
 
-    def run(role: str) -> None:
+    def attempt(role: str, keys: str = "[]", **variables: str) -> releases.Run:
+        text = examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0]
+        for name, here in PROVIDERS.items():
+            text = text.replace(name, here)
         playbook = tmp_path / "playbooks" / f"{role}.yml"
-        playbook.write_text(examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0])
-        done = releases.run_playbook(playbook, {})
+        # The identity provider of the bench is in the inventory, too.
+        playbook.write_text(text.replace("keys: []", f"keys: {keys}").replace("hosts: all", "hosts: web"))
+        return releases.run_playbook(playbook, variables)
+
+    return attempt
+
+
+@pytest.fixture
+def run(attempt):
+    """Run it, and require that it ends without a fault or a warning."""
+
+    def run(role: str, **variables: str) -> None:
+        done = attempt(role, **variables)
         assert done.code == 0, done.said
         assert "[WARNING]" not in done.said, done.said
 
     return run
+
+
+@pytest.fixture
+def reported_key(attempt):
+    """Run an example that has no key of the identity provider yet; return the key that it says to write."""
+
+    def reported_key(role: str) -> str:
+        done = attempt(role)
+        assert done.code != 0, done.said
+        (key,) = set(FINGERPRINT.findall(done.said))
+        return f"['{key}']"
+
+    return reported_key
+
+
+def test_base_system_brings_the_system_up_to_date(run):
+    run("base_system")
 
 
 def test_apache_ssl_serves_a_directory(run):
@@ -73,3 +110,38 @@ def test_mod_wsgi_app_serves_an_application(run):
 )
 def test_the_example_runs(run, role):
     run(role)
+
+
+def test_saml_sp_reads_the_metadata(run, reported_key):
+    run("saml_sp", keys=reported_key("saml_sp"))
+
+
+def test_shibboleth_sp_lets_users_of_the_provider_in(run, reported_key):
+    run("shibboleth_sp", keys=reported_key("shibboleth_sp"))
+    register = examples.ROOT / "molecule/shared/register_sp.yml"
+    assert releases.run_playbook(register, {"bench_service_providers": ["app.example.org"]}).code == 0
+    with bench_client.client() as visitor:
+        page, trace = bench_client.saml_login(visitor, SITE, "vrubin")
+        assert {response.url.host for response in trace} == {"app.example.org", "idp.university.example"}
+        # The example has no content.
+        assert (page.url, page.status_code) == (f"{SITE}/", 404)
+
+
+def test_openid_connect_sends_visitors_to_the_provider(run):
+    run("openid_connect", vault_client_secret="from the provider")  # noqa: S106
+    with bench_client.client(follow_redirects=False) as visitor:
+        login = visitor.get(SITE)
+    assert (login.status_code, login.next_request.url.host) == (302, "llng.example.org")
+    assert login.next_request.url.params["client_id"] == "app"
+
+
+def test_app_saml_deploys_an_application(run, reported_key):
+    run("app_saml", keys=reported_key("app_saml"))
+
+
+def test_load_balancer_answers_for_nodes_that_are_down(run, host):
+    """It needs a host of its own, so httpd leaves this one."""
+    host.run_test("systemctl disable --now apache2")
+    run("load_balancer")
+    assert host.service("haproxy").is_running
+    assert {"tcp://0.0.0.0:443", "tcp://0.0.0.0:80"} <= set(host.socket.get_listening_sockets())
