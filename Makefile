@@ -15,7 +15,7 @@ SCENARIOS = $(filter-out $(if $(FLASK_SSO_LONG),,$(EMULATED)),$(patsubst molecul
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-client-certificates test test-long test-compat lint unit bench down clean images tools
+.PHONY: help demo demo-client-certificates test test-long test-compat lint sanity unit bench down clean images tools
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,7 +39,7 @@ test: export COLUMNS := 200
 test: ## run everything but selinux: linters, unit tests, every other scenario, two at a time
 	mkdir -p artifacts
 	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
-	    $(addprefix test-,$(SLOW)) lint unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
+	    $(addprefix test-,$(SLOW)) lint sanity unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
 	    | tee artifacts/test.log || { tools/failures.py artifacts/test.log; exit 1; }
 	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
@@ -71,6 +71,9 @@ lint: tools ## check style, types, spelling, licenses, and drift and links of th
 	antsibull-changelog lint
 	antsibull-docs lint-collection-docs --plugin-docs .
 	ansible-lint --strict --offline
+
+sanity: tools ## run the tests of ansible-test on what would be published
+	tools/sanity
 
 unit: tools ## test the application and the modules without a host
 	pytest --quiet app
