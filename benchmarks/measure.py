@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from operator import ge, le, truediv
 from pathlib import Path
 from statistics import median
@@ -35,7 +36,7 @@ SERVICES = ("apache2", "shibd", "flask_app")
 BASELINES = ("baselines-nginx", "baselines-httpd", "baselines-gunicorn")
 ROUNDS, LOAD_SECONDS, IDLE_SECONDS = 5, 4, 15
 FRESH, SECOND, SCRIPT = "site.yml on a fresh host", "site.yml a second time", "bare script on a fresh host"
-RELEASE = "release.yml with one changed file"
+RELEASE, SERVES = "release.yml with one changed file", "the same, until it serves"
 
 
 class Target(NamedTuple):
@@ -81,19 +82,27 @@ def playbook(path: str, **variables) -> None:
     run("ansible-playbook", "-i", INVENTORY, path, "-e", json.dumps(variables))
 
 
-def release() -> None:
-    """Deploy a release of the application in which one file has changed."""
-    source = OUTPUT / "release"
+def release() -> dict[str, float]:
+    """Deploy a release in which one file has changed; return the seconds until a page has the change, and in all."""
+    source, mark = OUTPUT / "release", f"<!-- {time.time_ns()} -->"
     shutil.copytree(ROOT / "app", source, ignore=shutil.ignore_patterns(".*", "__pycache__"), dirs_exist_ok=True)
-    with (source / "flask_sso_app/wsgi.py").open("a", encoding="ascii") as module:
-        module.write(f"# {time.time_ns()}\n")
-    playbook("playbooks/release.yml", flask_app_source=str(source))
+    with (source / "flask_sso_app/templates/base.html").open("a", encoding="ascii") as template:
+        template.write(mark)
+    with ThreadPoolExecutor(1) as pool, bench_client.client() as visitor:
+        deployment = pool.submit(seconds, playbook, "playbooks/release.yml", flask_app_source=str(source))
+        start = time.monotonic()
+        while mark not in visitor.get(f"https://{HOST}/").text:
+            if deployment.done():
+                deployment.result()
+                raise MeasureError("release.yml has ended, and no page has the change")
+            time.sleep(0.05)
+        return {SERVES: time.monotonic() - start, RELEASE: deployment.result()}
 
 
-def seconds(action, *arguments) -> float:
+def seconds(action, *arguments, **named) -> float:
     """Return how long a call takes, in seconds."""
     start = time.monotonic()
-    action(*arguments)
+    action(*arguments, **named)
     return time.monotonic() - start
 
 
@@ -202,7 +211,7 @@ def load() -> dict[str, dict]:
 
 def deployments() -> dict[str, list[float]]:
     """Deploy the site, the bare script's site and the site again; return how long each took."""
-    times = {FRESH: [], SECOND: [], RELEASE: [], SCRIPT: []}
+    times = {FRESH: [], SECOND: [], SERVES: [], RELEASE: [], SCRIPT: []}
     for by_script in (False, True, False):
         fresh_bench()
         if by_script:
@@ -211,7 +220,8 @@ def deployments() -> dict[str, list[float]]:
             times[FRESH].append(seconds(playbook, "site.yml"))
             times[SECOND].append(seconds(playbook, "site.yml"))
             collect_files()
-            times[RELEASE].append(seconds(release))
+            for name, took in release().items():
+                times[name].append(took)
     return times
 
 
@@ -235,7 +245,7 @@ def goals(figures: dict[str, dict]) -> list[dict]:
         ("first page / nginx + uWSGI", rates[FIRST_PAGE]["ratio"], ">=", 0.6),
         *((f"{name} / without", rates[name]["ratio"], ">=", 0.6) for name in SESSION_PAGES),
         ("site.yml a second time, s", times[SECOND], "<=", 8),
-        ("release.yml with one changed file, s", times[RELEASE], "<=", 6),
+        (f"{RELEASE}, s until it serves", times[SERVES], "<=", 6),
         ("site.yml / bare script", times[FRESH] / times[SCRIPT], "<=", 1.4),
         ("idle memory after the load, MB", sum(figures["memory"]["after the load"].values()), "<=", 200),
     ]
