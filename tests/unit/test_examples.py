@@ -75,7 +75,7 @@ def run(program: str, *arguments: object, **environment: str) -> tuple[int, str]
 
 def test_ansible_accepts_the_playbooks(tmp_path: Path):
     paths = written(examples.playbooks, tmp_path)
-    assert run("ansible-playbook", *EXAMPLE, "-i", "web,", "--syntax-check", *paths) == (0, "")
+    assert run("ansible-playbook", *EXAMPLE, "-i", "web,balancers,", "--syntax-check", *paths) == (0, "")
 
 
 def test_ansible_accepts_the_inventories(tmp_path: Path):

@@ -25,6 +25,7 @@ PROVIDERS = {
     "https://idp.example.org/metadata.xml": "https://idp.university.example/simplesamlphp/saml2/idp/metadata.php",
     "https://idp.example.org": "https://llng.example.org/",
 }
+REGISTER = examples.ROOT / "molecule/shared/register_sp.yml"
 #: What the message of a first run has of the provider's key.
 FINGERPRINT = re.compile(r"signing key ([0-9a-f]{64})")
 APPLICATION = """
@@ -50,8 +51,8 @@ def attempt(tmp_path: Path):
         for name, here in PROVIDERS.items():
             text = text.replace(name, here)
         playbook = tmp_path / "playbooks" / f"{role}.yml"
-        # The bench's inventory has the provider, too.
-        playbook.write_text(text.replace("keys: []", f"keys: {keys}").replace("hosts: all", "hosts: web"))
+        # The bench has one host for all roles; the provider is in its inventory, too.
+        playbook.write_text(re.sub("hosts: (all|balancers)", "hosts: web", text.replace("keys: []", f"keys: {keys}")))
         return releases.run_playbook(playbook, variables)
 
     return attempt
@@ -131,8 +132,7 @@ def empty_site(host):
 @pytest.mark.usefixtures("empty_site")
 def test_shibboleth_sp_lets_users_of_the_provider_in(run, reported_key):
     run("shibboleth_sp", keys=reported_key("shibboleth_sp"))
-    register = examples.ROOT / "molecule/shared/register_sp.yml"
-    assert releases.run_playbook(register, {"bench_service_providers": ["app.example.org"]}).code == 0
+    assert releases.run_playbook(REGISTER, {"bench_service_providers": ["app.example.org"]}).code == 0
     with bench_client.client() as visitor:
         page, trace = bench_client.saml_login(visitor, SITE, "vrubin")
         assert {response.url.host for response in trace} == {"app.example.org", "idp.university.example"}
@@ -150,9 +150,17 @@ def test_openid_connect_sends_visitors_to_the_provider(run):
     assert login.next_request.url.params["client_id"] == "app"
 
 
-def test_app_saml_deploys_an_application(run, reported_key):
+@pytest.mark.usefixtures("empty_site")
+def test_app_saml_makes_an_application_that_logs_users_in(run, reported_key, tmp_path):
+    shutil.copytree(examples.ROOT / "app/flask_sso_app", tmp_path / "myapp/flask_sso_app")
+    (tmp_path / "myapp/wsgi.py").write_text("from flask_sso_app.wsgi import application\n")
     key = reported_key("app_saml")
     run("app_saml", keys=key, flask_app_requirements="requirements-saml.txt")
+    assert releases.run_playbook(REGISTER, {"bench_service_providers": ["app.example.org"]}).code == 0
+    with bench_client.client() as visitor:
+        page, trace = bench_client.saml_login(visitor, f"{SITE}/login", "vrubin")
+    assert "Vera Rubin" in page.text
+    assert {response.url.host for response in trace} == {"app.example.org", "idp.university.example"}
 
 
 def test_load_balancer_answers_for_nodes_that_are_down(run, host):
