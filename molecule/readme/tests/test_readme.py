@@ -46,7 +46,7 @@ def attempt(tmp_path: Path):
         for name in ("requirements.txt", "requirements-saml.txt"):
             shutil.copy(examples.ROOT / "app" / name, tmp_path / place)
 
-    def attempt(role: str, keys: str = "[]", **variables: str | int) -> releases.Run:
+    def attempt(role: str, keys: str = "[]", **variables: object) -> releases.Run:
         text = examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0]
         for name, here in PROVIDERS.items():
             text = text.replace(name, here)
@@ -62,7 +62,7 @@ def attempt(tmp_path: Path):
 def run(attempt):
     """Run it, and require that it ends without a fault or a warning."""
 
-    def run(role: str, **variables: str | int) -> None:
+    def run(role: str, **variables: object) -> None:
         done = attempt(role, **variables)
         assert done.code == 0, done.said
         assert "[WARNING]" not in done.said, done.said
@@ -154,8 +154,13 @@ def test_openid_connect_sends_visitors_to_the_provider(run):
 def test_app_saml_makes_an_application_that_logs_users_in(run, reported_key, tmp_path):
     shutil.copytree(examples.ROOT / "app/flask_sso_app", tmp_path / "myapp/flask_sso_app")
     (tmp_path / "myapp/wsgi.py").write_text("from flask_sso_app.wsgi import application\n")
-    key = reported_key("app_saml")
-    run("app_saml", keys=key, flask_app_requirements="requirements-saml.txt")
+    attributes = {"identifier": "eppn", "name": "displayName", "email": "mail", "groups": "affiliation"}
+    run(
+        "app_saml",
+        keys=reported_key("app_saml"),
+        flask_app_requirements="requirements-saml.txt",
+        flask_app_environment={"FLASK_SSO_ATTRIBUTES": attributes},
+    )
     assert releases.run_playbook(REGISTER, {"bench_service_providers": ["app.example.org"]}).code == 0
     with bench_client.client() as visitor:
         page, trace = bench_client.saml_login(visitor, f"{SITE}/login", "vrubin")
