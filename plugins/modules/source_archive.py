@@ -40,6 +40,9 @@ options:
         installs the project. It must not be left out.
     type: str
     default: ""
+  sha256:
+    description: Checksum of the source at an earlier check. If it has another one now, the module fails.
+    type: str
 attributes:
   check_mode:
     description: Computes the checksum and writes nothing.
@@ -47,10 +50,9 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Pack the application's source
+- name: Read the application's source
   campus.flask_sso.source_archive:
     path: app
-    dest: "{{ lookup('campus.flask_sso.run_directory') }}/app.tar"
     exclude: [tests, static/uploads]
   register: source
   delegate_to: localhost
@@ -310,6 +312,7 @@ def main():
             "dest": {"type": "path"},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "requirements": {"type": "str", "default": ""},
+            "sha256": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -329,6 +332,10 @@ def main():
             msg=printable(f"The source in {path} cannot be packed: {error.filename or dest}: {error.strerror}.{remedy}")
         )
     sha256 = output.sha256.hexdigest()
+    if module.params["sha256"] not in (None, sha256):
+        module.fail_json(
+            msg=f"The source in {path} was changed since this run began. Run again when nothing writes to it."
+        )
     module.exit_json(
         changed=False,
         sha256=sha256,

@@ -292,6 +292,13 @@ def test_file_that_changes_while_it_is_read_is_refused(run_module, source, monke
     assert f"{path} changed while it was read. Run again" in result["msg"]
 
 
+def test_source_that_changed_since_the_check_is_refused(run_module, source, checksum):
+    before = checksum()
+    assert "failed" not in run_module(source_archive, path=str(source), sha256=before)
+    (source / "app.py").write_text("application = 1\n")
+    assert "was changed since this run began" in run_module(source_archive, path=str(source), sha256=before)["msg"]
+
+
 @pytest.mark.parametrize("name", ["app.py", "pages"])
 def test_what_may_not_be_read_is_refused_by_name(run_module, source, monkeypatch, name):
     def refuse(path, *arguments):
