@@ -37,18 +37,19 @@ def run_playbook(
     variables: dict,
     stop_at: str | None = None,
     watch: Callable[[str], object] = str,
+    directory: Path | None = None,
     **environment: str,
 ) -> Run:
     """Run a playbook with `variables`, or kill it when it begins the task `stop_at`; `watch` gets its lines.
 
-    `environment` is added to the environment of ansible-playbook.
+    It is started in `directory`, by default its own; `environment` is added to the environment of ansible-playbook.
     """
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    command = ["ansible-playbook", "-i", inventory, playbook.name, "-e", json.dumps(variables)]
+    command = ["ansible-playbook", "-i", inventory, str(playbook.absolute()), "-e", json.dumps(variables)]
     said = []
     with subprocess.Popen(
         command,
-        cwd=playbook.parent,
+        cwd=directory or playbook.parent,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

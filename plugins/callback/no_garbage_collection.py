@@ -12,10 +12,10 @@ author: campus.flask_sso contributors (!UNKNOWN)
 short_description: Switch Python's garbage collector off in the processes that Ansible starts for tasks
 version_added: 0.1.0
 description:
-  - Ansible starts a process for each task, which ends with the task, and its memory with it. The garbage collector takes a fifth of the
-    processor time of a run of C(site.yml), as it looks at all that each process inherits.
-  - The process of C(ansible-playbook) itself, whose memory would grow, keeps its garbage collector, which passes over what Ansible had
-    loaded at its start.
+  - Ansible starts a process for each task, which ends with the task, and its memory with it. The garbage collector
+    takes a fifth of the processor time of a run of C(site.yml), as it looks at all that each process inherits.
+  - The process of C(ansible-playbook) itself, whose memory would grow, keeps its garbage collector, which passes over
+    what Ansible had loaded at its start.
 requirements:
   - To be enabled by C(callbacks_enabled) in C(ansible.cfg).
 """

@@ -323,7 +323,7 @@ class Application:
 
         :param list directories: The release's own and that of its virtual environment, or none.
         """
-        if not directories or not os.path.lexists(os.path.join(directories[0], "complete")):
+        if not directories or not all(os.path.lexists(os.path.join(path, "complete")) for path in directories):
             return False
         if find(pwd.getpwnam, self.user) is None:
             return True

@@ -39,21 +39,24 @@ application.get("/")(lambda: "This is the application.")
 @pytest.fixture
 def attempt(tmp_path: Path):
     """Run the first playbook of a README, beside the application that it names."""
-    for place in ("myapp", "playbooks/app"):
-        (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "wsgi.py").write_text(APPLICATION)
+    # A path is relative to where ansible-playbook is started, which is not where the playbook is.
+    controller, plays = tmp_path / "controller", tmp_path / "collection/playbooks"
+    controller.mkdir()
+    for place in (tmp_path / "myapp", plays / "app"):
+        place.mkdir(parents=True)
+        (place / "wsgi.py").write_text(APPLICATION)
         # What app_saml needs in addition to Flask, in versions that fit together.
         for name in ("requirements.txt", "requirements-saml.txt"):
-            shutil.copy(examples.ROOT / "app" / name, tmp_path / place)
+            shutil.copy(examples.ROOT / "app" / name, place)
 
     def attempt(role: str, keys: str = "[]", **variables: object) -> releases.Run:
         text = examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0]
         for name, here in PROVIDERS.items():
             text = text.replace(name, here)
-        playbook = tmp_path / "playbooks" / f"{role}.yml"
+        playbook = plays / f"{role}.yml"
         # The bench has one host for all roles; the provider is in its inventory, too.
         playbook.write_text(re.sub("hosts: (all|balancers)", "hosts: web", text.replace("keys: []", f"keys: {keys}")))
-        return releases.run_playbook(playbook, variables)
+        return releases.run_playbook(playbook, variables, directory=controller)
 
     return attempt
 
@@ -125,8 +128,11 @@ def test_saml_sp_reads_the_metadata(run, reported_key):
 
 @pytest.fixture
 def empty_site(host):
-    """Remove what the earlier examples have put into the virtual host."""
-    host.run_test("rm --force /etc/apache2/flask_sso/*/*.conf && systemctl reload apache2")
+    """Remove what the earlier examples have put into the virtual host.
+
+    No reload: a process that starts during one may miss it, and go on with the earlier configuration.
+    """
+    host.run_test("rm --force /etc/apache2/flask_sso/*/*.conf && systemctl restart apache2")
 
 
 @pytest.mark.usefixtures("empty_site")

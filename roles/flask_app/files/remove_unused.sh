@@ -27,6 +27,7 @@ for release in releases/*; do
     [ ! -d "$release" ] || [ "$id" = "$2" ] || echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
 done | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
+        [ -L "$release" ] || remove "$release/complete" # first, so that an interrupted removal leaves no release that counts as complete
         remove "$release"
         echo "$release"
     done
@@ -36,7 +37,7 @@ for record in "$5"/*.json; do
 done
 for venv in venvs/*; do
     if [ -d "$venv" ] && [ ! -L "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
-        remove "$venv/complete" # first, so that an interrupted removal leaves no environment that counts as complete
+        remove "$venv/complete" # likewise
         remove "$venv"
         echo "$venv"
     fi
