@@ -260,9 +260,14 @@ def test_a_release_is_complete_although_its_account_is_still_missing(state, host
     assert state(release=release)["release_complete"] is True
 
 
-@pytest.mark.parametrize("missing", ["release", "mark", "environment"])
+@pytest.mark.parametrize("missing", ["release", "its mark", "environment", "the environment's mark"])
 def test_what_is_missing_is_built(state, host, release, missing):
-    paths = {"release": host.root / RELEASE, "mark": host.root / RELEASE / "complete", "environment": Path(release[1])}
+    paths = {
+        "release": host.root / RELEASE,
+        "its mark": host.root / RELEASE / "complete",
+        "environment": Path(release[1]),
+        "the environment's mark": Path(release[1], "complete"),
+    }
     paths[missing].rename(host.root / "gone")
     assert state(release=release)["release_complete"] is False
 

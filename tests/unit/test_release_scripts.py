@@ -186,6 +186,17 @@ def test_server_is_installed_first_and_what_follows_may_not_change_it(run, progr
     assert (done.returncode, done.stderr) == ((1, "unknown\n") if failing else (0, ""))
 
 
+@pytest.mark.parametrize("old", ["releases/old", "venvs/old"])
+def test_what_is_removed_in_part_does_not_count_as_complete(run, programs, tmp_path, old):
+    for path in ("releases", "venvs", "wheels", old):
+        (tmp_path / "app" / path).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "app" / old / "complete").touch()
+    programs({"rm": 'case "$*" in */old) exit 1 ;; *) exec /usr/bin/rm "$@" ;; esac'})
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    assert removed.returncode == 1
+    assert list((tmp_path / "app" / old).iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["releases", "venvs", "wheels"])
 def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
     (tmp_path / "elsewhere/kept").mkdir(parents=True)
