@@ -58,4 +58,5 @@ class LookupModule(LookupBase):
         if not directory and not variables.get("inventory_dir"):
             raise AnsibleLookupError("There is no inventory file. Write a directory into flask_sso_artifacts.")
         directory = directory or os.path.join(variables["inventory_dir"], "artifacts")
-        return [os.path.join(directory, term) for term in terms]
+        # Tasks on the controller run in the playbook's directory, so a path of theirs has to be absolute.
+        return [os.path.abspath(os.path.expanduser(os.path.join(directory, term))) for term in terms]

@@ -32,6 +32,38 @@ def test_artifacts_are_in_the_directory_of_the_variable():
     assert found == ["/var/kept/web", "/var/kept/private_ca/crl.pem"]
 
 
+def test_a_relative_path_is_absolute_for_tasks_that_run_in_another_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert artifact(flask_sso_artifacts="kept")[0] == f"{tmp_path}/kept/web"
+    assert artifact(flask_sso_artifacts="~/kept")[0] == "/home/me/kept/web"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "wanted"),
+    [
+        ("myapp", "directory", "{here}/myapp"),
+        ("", "directory", ""),
+        ("myapp", "git", "{here}/myapp"),
+        ("https://git.example.org/myapp", "git", "https://git.example.org/myapp"),
+        ("myapp.whl", "package", "{here}/myapp.whl"),
+        ("./myapp", "package", "{here}/myapp"),
+        # A name in the package index, whatever is here.
+        ("myapp", "package", "myapp"),
+        ("other==1.0", "package", "other==1.0"),
+    ],
+)
+def test_the_source_is_relative_to_where_ansible_is_started(tmp_path, monkeypatch, source, kind, wanted):
+    (tmp_path / "site").mkdir()
+    site = Site(tmp_path / "site")
+    (tmp_path / "myapp").mkdir()
+    (tmp_path / "myapp.whl").touch()
+    monkeypatch.chdir(tmp_path)
+    name = "flask_app__source_path" if kind == "directory" else "flask_app__fetched_source"
+    given = {"flask_app_source": source, "flask_app_source_type": kind}
+    assert site.made("flask_app", name, given) == wanted.format(here=tmp_path)
+
+
 @pytest.mark.parametrize("directory", [{}, {"inventory_dir": None}])
 def test_artifacts_without_an_inventory_need_the_variable(directory):
     with pytest.raises(AnsibleLookupError, match="Write a directory into flask_sso_artifacts"):
