@@ -8,14 +8,14 @@ PYTHON ?= $(or $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.version_i
 BENCH := molecule/shared/bench
 # Emulated processors are slow: this scenario runs before a release, and by its name.
 EMULATED := selinux
-# The scenarios that take longest begin first; those with hundreds of requests a second are apart.
-SLOW = $(if $(FLASK_SSO_LONG),$(EMULATED)) cluster servers swap sites change_under_load client_certificates el9 debian13 interruptions reuse metadata_trust key_rotation openid_connect refusals removal doctor certificates default real_applications app_saml gunicorn_mtls
+# The scenarios that take longest begin first; those with hundreds of requests a second are apart, and do not begin beside the checks.
+SLOW = $(if $(FLASK_SSO_LONG),$(EMULATED)) servers el9 cluster swap sites debian13 change_under_load client_certificates interruptions reuse metadata_trust key_rotation openid_connect refusals removal doctor certificates default real_applications app_saml gunicorn_mtls
 SCRIPTS = $(shell grep -rlE '^#!/usr/bin/env bash$$' .ci benchmarks molecule roles tools) $(wildcard roles/*/files/*.sh)
 SCENARIOS = $(filter-out $(if $(FLASK_SSO_LONG),,$(EMULATED)),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo demo-client-certificates test test-long test-compat lint sanity unit bench down clean images tools
+.PHONY: help demo demo-client-certificates test scenarios checks test-long test-compat lint sanity unit bench down clean images tools
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,14 +35,20 @@ demo-client-certificates: tools images ## the same for people with a client cert
 
 # The output goes through a pipe; it is easier to read and search if lines are not wrapped at 80 columns.
 test: export COLUMNS := 200
-# The tools are installed, then linters and unit tests begin, while the images are built.
+# Two scenarios at a time leave a third of two processors idle, which is for the checks.
 test: ## run everything but selinux: linters, unit tests, every other scenario, two at a time
 	mkdir -p artifacts
-	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
-	    $(addprefix test-,$(SLOW)) lint sanity unit $(addprefix test-,$(filter-out $(SLOW),$(SCENARIOS))) 2>&1 \
+	set -o pipefail; $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory scenarios checks 2>&1 \
 	    | tee artifacts/test.log || { tools/failures.py artifacts/test.log; exit 1; }
 	tools/failures.py artifacts/test.log
 	@printf '\nEverything passed: linters, unit tests, scenarios %s.\n' "$(SCENARIOS)"
+
+scenarios: tools images
+	+MAKEFLAGS= $(MAKE) --jobs=2 --keep-going --output-sync=target --print-directory \
+	    $(addprefix test-,$(SLOW) $(filter-out $(SLOW),$(SCENARIOS)))
+
+checks: tools
+	+nice $(MAKE) lint sanity unit
 
 test-long: export FLASK_SSO_LONG := 1
 test-long: test ## run everything and selinux, kill a run at 25 tasks instead of five, and send a gigabyte
