@@ -217,5 +217,5 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs,
     programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})
     removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
     assert removed.returncode == 1
-    assert "is a link. Remove it." in removed.stderr
+    assert "releases is a link. Remove it." in removed.stderr
     assert (tmp_path / "elsewhere/old").exists()

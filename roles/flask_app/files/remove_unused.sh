@@ -12,8 +12,13 @@ cd "$1"
 place=$(pwd -P)
 remove() { # from a directory that is really there when root is in it
     (
-        cd -P "${1%/*}"
-        [ "$(pwd -P)" = "$place/${1%/*}" ] || { echo "$place/${1%/*} is a link. Remove it." >&2 && exit 1; }
+        parent=${1%/*}
+        cd -P "$parent"
+        if [ "$(pwd -P)" != "$place/$parent" ]; then
+            while [ ! -L "$place/$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
+            echo "$place/$parent is a link. Remove it." >&2
+            exit 1
+        fi
         rm --recursive --force "./${1##*/}"
     )
 }
