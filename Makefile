@@ -53,7 +53,7 @@ checks: tools
 test-long: export FLASK_SSO_LONG := 1
 test-long: test ## run everything and selinux, kill a run at 25 tasks instead of five, and send a gigabyte
 
-test-compat: ## run default with the oldest and the newest ansible-core, as far as their Python is here
+test-compat: tools images ## run default with the oldest and the newest ansible-core, as far as their Python is here
 	tools/compat
 
 # Commands with a + print at once, the others when the scenario has ended.
