@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, restore_all
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, restore_all, sync_directory
 
 SUFFIX = ".journal"
 
@@ -54,7 +54,8 @@ class Journal:
             changes = self.changes.setdefault(path, [])
             if not changes or changes[-1]["site"] != site:
                 changes.append({"site": site, "before": found})
-        self._save()
+        if before:
+            self._save()
 
     def of(self, site: str | None) -> dict[str, list[dict[str, Any]]]:
         """Return the changes by one site.
@@ -99,12 +100,15 @@ class Journal:
         self._save()
 
     def _save(self) -> None:
-        """Write the journal, or remove it when it holds nothing."""
+        """Write the journal, or remove it when it holds nothing, so that a power failure does not undo that."""
         if self.changes:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             replace_file(self.path, json.dumps(self.changes).encode("ascii"), os.geteuid(), os.getegid(), 0o600)
         elif os.path.exists(self.path):
             os.unlink(self.path)
+        else:
+            return
+        sync_directory(os.path.dirname(self.path))
 
 
 def all_journals(directory: str) -> list[Journal]:

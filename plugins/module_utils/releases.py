@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import replace_file, snapshot
 
 SUFFIX = ".json"
+PREPARED = ".new"  # follows, until the release runs
 
 
 @dataclass
@@ -81,8 +82,8 @@ class Releases:
         previous = self.known.get(release.previous)
         return previous if previous and previous.deployed < release.deployed else None
 
-    def record_deployment(self, release: Release, settings: list[str]) -> None:
-        """Record that a release runs, for the first time or with other settings.
+    def prepare_deployment(self, release: Release, settings: list[str]) -> None:
+        """Prepare the record that a release runs, for the first time or with other settings.
 
         :param release: The release, without its times, files and previous one.
         :param settings: Paths of its files.
@@ -95,10 +96,10 @@ class Releases:
             release.previous, release.deployed = current.id if current else "", self._now()
         release.built = os.stat(os.path.join(release.path, "complete")).st_mtime
         release.files = {path: snapshot(path) for path in settings}
-        self.record_activation(release)
+        self.prepare_activation(release)
 
-    def record_activation(self, release: Release) -> None:
-        """Record that a release runs as it did before.
+    def prepare_activation(self, release: Release) -> None:
+        """Prepare the record that a release runs as it did before.
 
         :param release: The release.
         :raises OSError: if that is not possible.
@@ -106,9 +107,26 @@ class Releases:
         release.activated = self._now()
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         content = json.dumps(asdict(release)).encode("ascii")
-        path = os.path.join(self.directory, release.id + SUFFIX)
-        replace_file(path, content, os.geteuid(), os.getegid(), 0o600)
+        replace_file(self._path(release) + PREPARED, content, os.geteuid(), os.getegid(), 0o600)
+
+    def record(self, release: Release) -> None:
+        """Make the prepared record of a release the one that counts, for which a full disk has room.
+
+        :param release: The release.
+        """
+        os.rename(self._path(release) + PREPARED, self._path(release))
         self.known[release.id] = release
+
+    def discard(self, release: Release) -> None:
+        """Remove the prepared record of a release that does not run.
+
+        :param release: The release.
+        """
+        os.unlink(self._path(release) + PREPARED)
+
+    def _path(self, release: Release) -> str:
+        """Return the path of a release's record."""
+        return os.path.join(self.directory, release.id + SUFFIX)
 
     def _now(self) -> float:
         """Return the time, later than that of every record even if the clock was set back."""

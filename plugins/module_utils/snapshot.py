@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import os
 import tempfile
 from typing import Any
@@ -77,6 +78,30 @@ def replace_link(path: str, target: str) -> None:
     except OSError:
         os.unlink(temporary)
         raise
+
+
+def remove_temporary(directories: set[str]) -> None:
+    """Remove what a process that was killed left beside the file that it was about to replace.
+
+    :param directories: Directories in which no other process replaces files now.
+    :raises OSError: if that is not possible.
+    """
+    for directory in directories:
+        for left in glob.glob(os.path.join(glob.escape(directory), f"{TEMPORARY}*")):
+            os.unlink(left)
+
+
+def sync_directory(path: str) -> None:
+    """Wait until the names in a directory would survive a power failure.
+
+    :param path: Absolute path.
+    :raises OSError: if that is not possible.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def make_directory(path: str, uid: int, gid: int, mode: int) -> None:

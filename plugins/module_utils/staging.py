@@ -17,7 +17,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.campus.flask_sso.plugins.module_utils.journal import Journal, all_journals
 from ansible_collections.campus.flask_sso.plugins.module_utils.originals import UNKNOWN, Originals, original
-from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import restore_all, snapshot
+from ansible_collections.campus.flask_sso.plugins.module_utils.snapshot import remove_temporary, restore_all, snapshot
 from ansible_collections.campus.flask_sso.plugins.module_utils.systemd import Systemd
 
 # Options that several modules have; plugins/doc_fragments has what they mean.
@@ -172,6 +172,10 @@ class Staging:
             wanted["content"] = base64.b64encode(content_of(item)).decode("ascii")
         return wanted
 
+    def _named(self) -> set[str]:
+        """Return the paths of the files that the call names."""
+        return {item["path"] for item in self.files} | self.kept.keys()
+
     def _planned(self) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
         """Return what differs, directories first: path, present and wanted state."""
         wanted = {item["path"]: self._wanted(item) for item in self.files if not self._is_left(item)} | self.kept
@@ -244,18 +248,20 @@ class Staging:
         """
         if self.restores:
             self._require_originals()
+        if not self.module.check_mode:
+            remove_temporary({os.path.dirname(path) for path in [*self._named(), *self.originals.paths(self.site)]})
         planned = self._planned()
         for change in planned:
             self._describe(*change)
         left = {item["path"] for item in self.files if self._is_left(item)}
-        named = {item["path"] for item in self.files}.difference(left) | self.kept.keys()
+        named = self._named() - left
         pending = {path for path in self.journal.paths() if path in named or self._is_purged(path)}
         if self.restores:
             pending.update(self.journal.paths(self.site))
         changed_paths = sorted({path for path, _before, _after in planned} | pending)
         if self.module.check_mode:
             return changed_paths
-        if planned:
+        if changed_paths:
             self._write(planned)
         self._record_use(named, {path for path, _before, _after in planned})
         self.originals.release(self.site, sorted(left.intersection(self.originals.paths(self.site))))
@@ -263,6 +269,8 @@ class Staging:
 
     def _write(self, planned: list[tuple[str, dict[str, Any], dict[str, Any]]]) -> None:
         """Write what differs and check it, or roll back and end the module.
+
+        A run that was interrupted may have written files without a check, so that nothing differs now.
 
         :param planned: What :meth:`_planned` returned.
         """

@@ -19,7 +19,8 @@ description:
     runs with the previous files. If it does not, what interrupted runs of other sites have staged for this service is
     rolled back, too, so that the unit has the files that it last ran with. The task fails with the log of the unit.
   - Once the service runs, nothing of what was staged for it is rolled back any more, for any site.
-  - The files of an application's O(release) are then recorded with it, so that it can run again as it did.
+  - The files of an application's O(release) are recorded with it, so that it can run again as it did. If there is no
+    room for the record, the files are rolled back before the unit is touched.
 author: campus.flask_sso contributors (!UNKNOWN)
 extends_documentation_fragment:
   - campus.flask_sso.staging
@@ -154,6 +155,11 @@ options:
         required: true
       path:
         description: Directory of the release.
+        type: path
+      link:
+        description:
+          - Link that leads to O(release.path) once the files are staged. If it leads to another place, another run has
+            staged or activated that meanwhile, and the task fails.
         type: path
       settings:
         description: Paths of the files and links that belong to the release. Required with O(release.path).
@@ -322,14 +328,39 @@ class Activation:
             self.systemd.does("reload", self.unit)
         return connection_state(self.address, LONG_CONNECTION_SECONDS) == "silent"
 
-    def _record(self, release: dict[str, Any]) -> None:
-        """Record that the unit runs with a release. Until that is done, the journal has the next run do it again."""
-        releases = Releases(release["directory"])
-        if release["path"]:
-            fields = {name: release[name] for name in ("id", "path", "note", "interface")}
-            releases.record_deployment(Release(**fields, service=self.service), release["settings"])
-        else:
-            releases.record_activation(releases.known[release["id"]])
+    def _prepare_record(self, wanted: dict[str, Any]) -> tuple[Releases, Release]:
+        """Write the record that the unit runs with a release, which counts when it does, or roll back and end."""
+        releases = Releases(wanted["directory"])
+        fields = {name: wanted[name] for name in ("id", "path", "note", "interface")}
+        release = Release(**fields, service=self.service) if wanted["path"] else releases.known[wanted["id"]]
+        try:
+            if wanted["path"]:
+                releases.prepare_deployment(release, wanted["settings"])
+            else:
+                releases.prepare_activation(release)
+        except OSError as error:
+            self._leave(f"Release {wanted['id']} could not be recorded: {error}.")
+        return releases, release
+
+    def _leave(self, reason: str) -> None:
+        """Roll back the files and end the module before the unit is touched."""
+        self.staging.roll_back()
+        message = f"{self.staging.name} was not touched, and its files were rolled back to the previous ones."
+        self.module.fail_json(msg=f"{message} {reason}", changed_paths=[])
+
+    def _require_release(self) -> None:
+        """End the module if the link to the release leads to another one, so that other files would be activated."""
+        release = self.release or {}
+        found = os.path.realpath(release["link"]) if release.get("link") else ""
+        if found and found != os.path.realpath(release["path"]):
+            self.module.fail_json(
+                msg=(
+                    f"Another run has deployed {self.staging.name}, or rolled it back, since this one wrote its files:"
+                    f" {release['link']} leads to {found}, not to {release['path']}. {self.staging.name} was not"
+                    " touched. Run the playbook again, one run at a time."
+                ),
+                changed_paths=[],
+            )
 
     def _is_kept(self) -> bool:
         """Return whether the unit runs, or is started by its sockets, and will after the next boot."""
@@ -427,12 +458,12 @@ class Activation:
 
         :returns: What the module returns.
         """
+        if not self.module.check_mode:
+            self._require_release()
         answered = bool(self.probe["url"]) and not complaint(self.probe)
         staged = self.staging.journal.paths()
         if staged and not self.module.check_mode and (failed := self._failed_command(self.module.params["before"])):
-            self.staging.roll_back()
-            message = f"{self.staging.name} was not touched, and its files were rolled back to the previous ones."
-            self.module.fail_json(msg=f"{message} {failed}", changed_paths=[])
+            self._leave(failed)
         changed_paths = sorted({*self.staging.stage(), *staged})
         action = self._action(changed_paths)
         if not changed_paths and (action == "restart" or self.shibd):
@@ -440,17 +471,18 @@ class Activation:
         wanted = action != "start" or not self._is_kept()
         if self.module.check_mode or not wanted:
             return {"changed": wanted, "changed_paths": changed_paths}
+        record = self._prepare_record(self.release) if self.release else None
         if problem := self._problem(action, changed_paths, answered):
+            if record:
+                record[0].discard(record[1])
             self._fall_back(action, changed_paths, problem)  # which ends the module
-        if self.release:
-            try:
-                self._record(self.release)
-            except OSError as error:
-                message = f"Release {self.release['id']} runs, but it could not be recorded: {error}."
-                self.module.fail_json(msg=f"{message} Run the playbook again.", changed_paths=[])
+        if record:
+            record[0].record(record[1])
+        # Before the files are settled, so that the next run has them run again if this one is interrupted.
+        failed = self._failed_command(self.module.params["after"]) if staged else ""
         # Without a unit, nothing has loaded what other sites have staged.
         self.staging.settle(None if self.unit else self.staging.site)
-        if staged and (failed := self._failed_command(self.module.params["after"])):
+        if failed:
             message = f"{self.staging.name} runs with its new files, but what has to follow did not succeed."
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=changed_paths)
         return {"changed": True, "changed_paths": changed_paths}
@@ -501,6 +533,7 @@ def main() -> None:
         "directory": {"type": "path", "required": True},
         "id": {"type": "str", "required": True},
         "path": {"type": "path"},
+        "link": {"type": "path"},
         "settings": {"type": "list", "elements": "path"},
         "interface": {"type": "dict", "default": {}},
         "note": {"type": "str", "default": ""},

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,10 @@ def release(tmp_path) -> Path:
 @pytest.fixture
 def begin(run, release, tmp_path):
     """Begin the release 1 beside that release, from an archive with its application."""
-    incoming = tmp_path / "incoming"
+    incoming = tmp_path / "incoming/run"
 
     def call() -> subprocess.CompletedProcess:
-        incoming.mkdir(exist_ok=True)
+        incoming.mkdir(parents=True, exist_ok=True)
         with tarfile.open(incoming / "app.tar", "w") as archive:
             archive.add(release / "app", ".")
         paths = (tmp_path, tmp_path / "releases/1", tmp_path / "venvs/1")
@@ -85,7 +86,6 @@ def test_a_release_that_holds_is_complete_and_compiled(run, release):
     done = complete(run, release, "import sys; assert sys.argv[1:] == ['x==1']")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (release / "complete").exists()
-    assert (release / "venv").resolve() == release.parent / "venv"
     assert list((release / "app/__pycache__").iterdir())
 
 
@@ -106,9 +106,9 @@ def test_a_release_that_its_account_cannot_read_is_refused(run, release):
 def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begin, tmp_path):
     release, venv = tmp_path / "releases/1", tmp_path / "venvs/1"
     assert begin().stdout == ""
+    assert (release / "venv").readlink() == venv
     (release / "app/left").touch()
-    assert run("begin_venv.sh", venv, "server.txt", "x==1", "constraints.txt", "").returncode == 0
-    assert (venv / "server.txt").read_text() == "x==1\n"
+    venv.mkdir()
     (venv / "complete").touch()
     assert begin().stdout == "venv\n"
     assert not (release / "app/left").exists()
@@ -116,6 +116,23 @@ def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begi
     (release / "complete").touch()
     begin()
     assert (release / "app/kept").exists()
+
+
+def test_a_complete_release_that_is_unpacked_again_in_part_does_not_count(begin, programs, tmp_path):
+    """As on a full disk."""
+    begin()
+    (tmp_path / "releases/1/complete").touch()
+    programs({"tar": "exit 2"})
+    assert begin().returncode == 2
+    assert not (tmp_path / "releases/1/complete").exists()
+
+
+def test_each_run_has_its_own_files_for_pip_until_a_day_later(begin, tmp_path):
+    for other, age in (("running", 0), ("killed", 2 * 86400)):
+        (tmp_path / "incoming" / other).mkdir(parents=True)
+        os.utime(tmp_path / "incoming" / other, (time.time() - age,) * 2)
+    begin()
+    assert os.listdir(tmp_path / "incoming") == ["running"]
 
 
 def test_an_application_is_unpacked_with_the_time_of_its_release(begin, release, tmp_path):
@@ -133,7 +150,7 @@ def test_root_changes_nothing_that_an_owner_could_replace_by_a_link(run, begin, 
     assert begun == [
         f"mkdir --parents {tmp_path}",
         f"chown --no-dereference owner:owner {tmp_path}",
-        f"rm --recursive --force {tmp_path}/incoming",
+        f"rm --recursive --force {tmp_path}/incoming/run",
     ]
     complete(run, release, "")
     assert listed.read_text().splitlines() == begun
@@ -142,8 +159,9 @@ def test_root_changes_nothing_that_an_owner_could_replace_by_a_link(run, begin, 
 def test_a_link_in_the_place_of_the_directory_is_not_followed(run, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "app").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "incoming").mkdir()
     paths = (tmp_path / "app", tmp_path / "app/releases/1", tmp_path / "app/venvs/1")
-    begun = run("begin_release.sh", *paths, "owner", tmp_path / "incoming", "app.tar")
+    begun = run("begin_release.sh", *paths, "owner", tmp_path / "incoming/run", "app.tar")
     assert begun.returncode == 1
     assert "app is a link. Remove it." in begun.stderr
     assert not list((tmp_path / "elsewhere").iterdir())
@@ -171,19 +189,75 @@ def test_a_virtual_environment_that_is_a_link_is_not_opened(run, release, tmp_pa
     assert (tmp_path / "closed").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.fixture
+def pip(programs, tmp_path):
+    """Set the commands that stand in for pip in environments that python9 makes; return where its calls are listed."""
+    calls = tmp_path / "calls"
+
+    def call(commands: str) -> Path:
+        pip = f'echo "$@" >>{calls}; {commands}'
+        make = f'mkdir -p "$4/bin"; printf "%s\\n" "#!/bin/sh" \'{pip}\' >"$4/bin/pip"; chmod +x "$4/bin/pip"'
+        programs({"python9": make, "sync": f'echo "sync $(ls "$2" | tr "\\n" " ")" >>{calls}'})
+        return calls
+
+    return call
+
+
+def make_venv(run, venv: Path, *options: str) -> subprocess.CompletedProcess:
+    """Make an environment with a server and requirements."""
+    return run("make_venv.sh", venv, "python9", "x==1 --hash=1", "x==1", "./", "requirements.txt", *options)
+
+
 @pytest.mark.parametrize("failing", ["", "server.txt", "requirements.txt"])
-def test_server_is_installed_first_and_what_follows_may_not_change_it(run, programs, tmp_path, failing):
-    pip = f'echo "$@" >>{tmp_path}/calls; [ "$6" != "{failing}" ] || {{ echo unknown >&2; exit 1; }}'
-    programs(
-        {"python9": f'mkdir -p "$4/bin"; printf "%s\\n" "#!/bin/sh" \'{pip}\' >"$4/bin/pip"; chmod +x "$4/bin/pip"'}
-    )
+def test_server_is_installed_first_and_what_follows_may_not_change_it(run, pip, tmp_path, failing):
     venv = tmp_path / "venv"
-    done = run("fill_venv.sh", venv, "python9", "requirements.txt", "server.txt", "--no-index")
-    calls = (tmp_path / "calls").read_text().splitlines()
+    listed_calls = pip(f'[ "$6" != "{failing}" ] || {{ echo unknown >&2; exit 1; }}')
+    done = make_venv(run, venv, "server.txt", "--no-index")
+    calls = listed_calls.read_text().splitlines()
     install = "install --disable-pip-version-check --no-input --compile --requirement"
     wanted = [f"{install} server.txt --no-index", f"{install} requirements.txt --constraint {venv}/constraints.txt"]
-    assert calls == (wanted[:1] if failing == "server.txt" else wanted)
+    # On the disk before it counts as complete.
+    synced = "sync bin constraints.txt project.txt server.txt "
+    assert calls == (wanted[:1] if failing == "server.txt" else wanted if failing else [*wanted, synced])
     assert (done.returncode, done.stderr) == ((1, "unknown\n") if failing else (0, ""))
+    assert (venv / "complete").exists() == (not failing)
+    texts = [(venv / f"{name}.txt").read_text() for name in ("server", "constraints", "project")]
+    assert texts == ["x==1 --hash=1\n", "x==1\n", "./\n"]
+
+
+def test_two_runs_do_not_fill_the_same_environment(run, pip, tmp_path):
+    """The second one waits for the first one, and takes what that has made."""
+    calls = pip("sleep 1")
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(make_venv, run, tmp_path / "venvs/1", "server.txt") for _ in range(2)]
+        (tmp_path / "venvs").mkdir()
+    assert [made.result().returncode for made in runs] == [0, 0]
+    assert [line.split()[0] for line in calls.read_text().splitlines()] == ["install", "install", "sync"]
+
+
+def test_what_is_left_of_an_environment_is_made_again(run, pip, tmp_path):
+    pip("true")
+    (tmp_path / "venv/lib").mkdir(parents=True)
+    assert make_venv(run, tmp_path / "venv", "server.txt").returncode == 0
+    assert not (tmp_path / "venv/lib").exists()
+
+
+def test_half_a_wheel_is_none(run, programs, tmp_path):
+    """As on a full disk: the next run makes it again."""
+    wheel = 'while [ "$1" != --wheel-dir ]; do shift; done; mkdir "$2"; echo half >"$2/uwsgi.whl"'
+    source = "cd builder; mkdir -p uwsgi-1/core; touch uwsgi-1/core/utils.c; tar -czf uwsgi-1.tar.gz uwsgi-1"
+    pip = f'case $1 in download) {source} ;; wheel) {wheel}; exit "$STATUS" ;; esac'
+    programs(
+        {"python9": f"mkdir -p builder/bin; cat >builder/bin/pip <<'E'; chmod +x builder/bin/pip\n#!/bin/sh\n{pip}\nE"}
+    )
+    call = ("compile_uwsgi.sh", tmp_path / "wheels/1", "python9", "setuptools==1", "uwsgi==1")
+    os.environ["STATUS"] = "1"
+    assert run(*call).returncode == 1
+    assert not list((tmp_path / "wheels/1").glob("*.whl"))
+    os.environ["STATUS"] = "0"
+    made = run(*call)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert [path.name for path in (tmp_path / "wheels/1").iterdir() if path.suffix != ".txt"] == [".lock", "uwsgi.whl"]
 
 
 @pytest.mark.parametrize("old", ["releases/old", "venvs/old"])
@@ -212,6 +286,7 @@ def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
 def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs, tmp_path):
     for path in ("elsewhere/old", "app/releases/old", "app/venvs", "app/wheels"):
         (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "app/releases/old/complete").touch()
     # The owner acts when the releases have been listed.
     exchange = f"mv {tmp_path}/app/releases {tmp_path}/away; ln -s {tmp_path}/elsewhere {tmp_path}/app/releases"
     programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})

@@ -43,18 +43,26 @@ class Application:
 
     def deploy(self, release: str, settings: str = "", settings_too: Iterable[str] = (), **options) -> dict:
         """Deploy a release with an environment, by default one that names it, and with further staged files."""
+        return self.activate(self.stage(release, settings, settings_too) | options)
+
+    def stage(self, release: str, settings: str = "", settings_too: Iterable[str] = ()) -> dict:
+        """Build a release and stage its settings; return what is recorded of it."""
         path = self.build(release)
         self.service.stage(
             {"path": "environment", "secret": settings or f"of {release}\n", "mode": "0600"},
             {"path": "current", "state": "link", "target": str(path)},
         )
-        recorded = {
+        return {
             "directory": str(self.records),
             "id": release,
             "path": str(path),
+            "link": str(self.service.etc / "current"),
             "settings": [str(self.service.etc / name) for name in (*SETTINGS, *settings_too)],
         }
-        return self.service.activate(release=recorded | options, sockets=["web.socket"], standby="standby.service")
+
+    def activate(self, recorded: dict) -> dict:
+        """Activate a release that was staged."""
+        return self.service.activate(release=recorded, sockets=["web.socket"], standby="standby.service")
 
     def remove_unused(self, release: str, keep: int) -> list[str]:
         """Remove what the application no longer uses, and return which releases are left."""
@@ -257,15 +265,53 @@ def test_clock_that_was_set_back_does_not_change_the_order(application, monkeypa
     assert application.look()["target"] == "a"
 
 
-def test_record_that_cannot_be_written_leaves_the_next_run_to_do_it(application):
-    application.records.parent.mkdir(parents=True, exist_ok=True)
+def test_release_that_cannot_be_recorded_is_not_activated(application, systemctl):
+    """Or what runs, and what is on the disk, would differ after the rollback of the run that failed."""
+    application.deploy("a")
+    application.records.rename(application.records.with_name("kept"))
     application.records.write_text("in the way")
-    result = application.deploy("a")
+    systemctl.write_text("")
+    result = application.deploy("b")
     assert result["failed"]
-    assert "a runs, but it could not be recorded" in result["msg"]
+    assert "was not touched" in result["msg"]
+    assert "Release b could not be recorded" in result["msg"]
+    assert application.running[0] == "a"
+    assert "restart" not in systemctl.read_text()
     application.records.unlink()
-    assert application.deploy("a")["changed"]
+    application.records.with_name("kept").rename(application.records)
+    assert application.deploy("b")["changed"]
+    assert sorted(os.listdir(application.records)) == ["a.json", "b.json"]
+
+
+def test_release_that_does_not_run_leaves_no_record(application):
+    application.deploy("a")
+    assert application.deploy("b", settings="broken\n")["failed"]
     assert os.listdir(application.records) == ["a.json"]
+
+
+def test_release_is_not_activated_as_another_one(application):
+    """Two runs at the same time: the second one stages its release before the first one activates."""
+    application.deploy("a")
+    first = application.stage("b")
+    second = application.stage("c")
+    result = application.activate(first)
+    assert result["failed"]
+    assert f"leads to {application.path / 'c'}, not to {application.path / 'b'}" in result["msg"]
+    assert application.activate(second)["changed"]
+    assert application.running[0] == application.look()["current"] == "c"
+
+
+def test_release_that_another_run_has_rolled_back_is_no_success(application):
+    """Whether before it was activated, or by a rollback to an earlier one."""
+    application.deploy("a")
+    application.deploy("b")
+    staged = application.stage("c")
+    application.service.roll_back()
+    assert application.activate(staged)["failed"]
+    staged = application.stage("d")
+    application.roll_back("a")
+    assert application.activate(staged)["failed"]
+    assert application.look()["current"] == "a"
 
 
 def test_releases_that_ran_last_stay_with_their_settings(application):
@@ -285,6 +331,21 @@ def test_release_that_runs_stays_even_if_it_was_not_recorded(application):
     application.build("b")
     assert application.remove_unused("b", 1) == ["b"]
     assert os.listdir(application.records) == []
+
+
+def test_what_another_run_has_begun_stays(application):
+    """Until an hour after that; and so does what it has staged."""
+    application.deploy("a")
+    begun = application.build("b")
+    (begun / "complete").unlink()
+    staged = application.build("c")
+    current = application.path.parent / "current"
+    current.symlink_to(staged)
+    assert application.remove_unused("a", 1) == ["a", "b", "c"]
+    assert sorted(os.listdir(application.path.parent / "venvs")) == ["a", "b", "c"]
+    current.unlink()
+    os.utime(begun, (0, 0))
+    assert application.remove_unused("a", 1) == ["a"]
 
 
 def test_a_rollback_begins_with_its_checks():

@@ -8,9 +8,10 @@ import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
-from ansible_collections.campus.flask_sso.plugins.module_utils import journal, snapshot
+from ansible_collections.campus.flask_sso.plugins.module_utils import journal, snapshot, staging
 from ansible_collections.campus.flask_sso.plugins.modules import staged_files
 from hypothesis import given
 from hypothesis import strategies as st
@@ -265,6 +266,37 @@ def test_full_disk_leaves_every_file_as_it_was(service, monkeypatch, writer):
     assert "No space left on device" in result["msg"]
     assert tree(service.etc) == before
     assert not service.journal.exists()
+
+
+def test_what_was_written_without_a_check_is_checked(service):
+    """The run was killed during the check, so nothing differs in the next one."""
+    file = {"path": "a.conf", "content": "refused"}
+    with patch.object(staging.Staging, "_problem", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        service.stage(file)
+    assert tree(service.etc)
+    assert service.stage(file, checks=REFUSE)["failed"]
+    assert tree(service.etc) == {}
+
+
+def test_what_a_killed_run_was_about_to_write_is_removed(service, systemctl):
+    """It may be a secret, and would keep a directory from being removed with the site."""
+    files = ({"path": "new", "state": "directory"}, {"path": "new/key", "secret": "x"})
+    service.stage(*files)
+    service.activate()
+    (service.etc / "new" / f"{snapshot.TEMPORARY}1").touch()
+    service.stage(*files)
+    assert sorted(tree(service.etc)) == ["new", "new/key"]
+    (service.etc / "new" / f"{snapshot.TEMPORARY}1").touch()
+    service.stage(restore=True)
+    assert tree(service.etc) == {}
+
+
+def test_journal_survives_a_power_failure_before_a_file_changes(service, monkeypatch):
+    done = []
+    monkeypatch.setattr(journal, "sync_directory", lambda path: done.append(("sync", path)))
+    monkeypatch.setattr(staging, "restore_all", done.extend)
+    service.stage({"path": "a.conf", "content": "new"})
+    assert done == [("sync", str(service.journals)), str(service.etc / "a.conf")]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link"])

@@ -4,14 +4,13 @@
 #
 #   complete_release.sh RELEASE VENV OWNER USER CODE [REQUIREMENT]
 #
-# Gives a release its virtual environment, compiles it and makes it readable, and checks as USER whether that account can read all of it (or exit
+# Compiles a release, makes it and its virtual environment readable, and checks as USER whether that account can read all of it (or exit
 # status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete.
 
 release=$1 venv=$2 owner=$3 user=$4
 shift 4
 as_owner() { runuser --user "$owner" -- "$@"; }
 cd /
-as_owner ln --symbolic --force --no-dereference "$venv" "$release/venv"
 # A file that Python cannot compile is no error: it may be a template, or a tool for another version.
 as_owner "$venv/bin/python" -I -c \
     'import compileall, os, sys; os.umask(0o022); compileall.compile_dir(sys.argv[1], quiet=2)' "$release/app"
@@ -23,4 +22,5 @@ as_owner find -P "$release" "$venv" ! -type l '(' ! -perm -644 -o -perm /111 ! -
 closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not -readable -o -type d -not -executable ')' 2>&1) &&
     [ -z "$closed" ] || { printf '%s\n' "$closed" && exit 3; }
 another=$(runuser --user "$user" -- "$venv/bin/python" -I -c "$@" 2>&1) && [ -z "$another" ] || { printf '%s\n' "$another" && exit 4; }
+as_owner sync --file-system "$release" # as in make_venv.sh
 as_owner install --mode=0444 --no-target-directory /dev/null "$release/complete"

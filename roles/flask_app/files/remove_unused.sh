@@ -5,7 +5,8 @@
 #   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS RECORDS
 #
 # Removes old releases, so that RELEASE and those of the others that ran last stay, KEEP in all; the RECORDS of releases that are gone;
-# virtual environments that no release uses; and all wheels but WHEELS. Prints what it has removed.
+# virtual environments that no release uses; and all wheels but WHEELS. Prints what it has removed. Another run may meanwhile make a release, or
+# activate one: what current leads to stays, and what is not complete and was begun in the last hour.
 
 set -eu
 cd "$1"
@@ -26,19 +27,22 @@ for directory in releases venvs wheels; do
     # Root must not follow a link that the owner has put there.
     [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
 done
+is_being_made() { [ ! -e "$2" ] && find "$1" -prune -mmin -60 | grep --quiet .; }
+current=$(readlink current || true)
 for release in releases/*; do
     id=${release#releases/}
     # A record is as old as the release's last activation; a release without one has never run.
-    [ ! -d "$release" ] || [ "$id" = "$2" ] || echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
+    [ ! -d "$release" ] || [ "$id" = "$2" ] || [ "$1/$release" = "$current" ] || is_being_made "$release" "$release/complete" ||
+        echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
 done | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
         [ -L "$release" ] || remove "$release/complete" # first, so that an interrupted removal leaves no release that counts as complete
         remove "$release"
         echo "$release"
     done
-for record in "$5"/*.json; do
-    id=$(basename "$record" .json)
-    [ -d "releases/$id" ] || rm --force "$record"
+for record in "$5"/*.json "$5"/*.json.new; do
+    name=${record##*/}
+    [ -d "releases/${name%%.json*}" ] || rm --force "$record"
 done
 for venv in venvs/*; do
     if [ -d "$venv" ] && [ ! -L "$venv" ] && ! find releases -maxdepth 2 -name venv -lname "*/$venv" | grep --quiet .; then
@@ -48,7 +52,7 @@ for venv in venvs/*; do
     fi
 done
 for wheels in wheels/*; do
-    if [ -d "$wheels" ] && [ "$1/$wheels" != "$4" ]; then
+    if [ -d "$wheels" ] && [ "$1/$wheels" != "$4" ] && ! is_being_made "$wheels" "$(echo "$wheels"/*.whl)"; then
         remove "$wheels"
         echo "$wheels"
     fi

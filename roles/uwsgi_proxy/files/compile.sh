@@ -23,4 +23,5 @@ place='^ *ptr = buf = apr_palloc(r->pool, headerlen);$'
 sed --in-place "/$place/e cat guard.c" mod_proxy_uwsgi.c
 "$apxs" -c mod_proxy_uwsgi.c
 install --mode=0644 .libs/mod_proxy_uwsgi.so "$module.new"
+sync "$module.new" # or a power failure may leave a part of it under the name
 mv "$module.new" "$module" # a httpd that has loaded another one keeps it
