@@ -8,6 +8,7 @@ import base64
 import glob
 import os
 import tempfile
+from stat import S_ISVTX
 from typing import Any
 
 try:
@@ -15,6 +16,7 @@ try:
 except ImportError:  # there is no SELinux without its library
     selinux = None
 
+MOST_STEPS = 200  # to the target of a link, whose own links may lead in a circle
 TEMPORARY = ".flask_sso-"  # begins the name of what is about to replace a file
 
 
@@ -104,18 +106,43 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
+def is_roots(path: str) -> bool:
+    """Return whether only root, or the account of this process, can change where a path leads.
+
+    A link's owner alone does not tell: where another account may rename what is in a directory, it can give a link of
+    root the name of another one, and link what is on the way to its target elsewhere.
+
+    :param path: Absolute path. What is there, and not a link, may belong to any account.
+    """
+    place, names, steps = "/", path.split("/"), 0
+    while names:
+        stat = os.lstat(place)
+        shared = stat.st_mode & 0o022 and not stat.st_mode & S_ISVTX
+        steps += 1
+        if stat.st_uid not in (0, os.geteuid()) or shared or steps > MOST_STEPS:
+            return False
+        place = os.path.normpath(os.path.join(place, names.pop(0)))
+        if os.path.islink(place):
+            if os.lstat(place).st_uid not in (0, os.geteuid()):
+                return False
+            target = os.readlink(place)
+            names = target.split("/") + names
+            place = "/" if target.startswith("/") else os.path.dirname(place)
+    return True
+
+
 def make_directory(path: str, uid: int, gid: int, mode: int) -> None:
     """Create a directory, or change the owner and mode of the existing one.
 
-    :param path: Absolute path. A link to a directory is followed if root has created it.
+    :param path: Absolute path. A link to a directory is followed if only root can change where it leads.
     :param uid: Owner.
     :param gid: Group.
     :param mode: Permission bits.
-    :raises OSError: if something else is there, or a link that another account has created.
+    :raises OSError: if something else is there, or a link that another account has created or could change.
     """
     linked = os.path.islink(path)
-    if linked and os.lstat(path).st_uid not in (0, os.geteuid()):
-        raise OSError(f"{path} is a link that another account has created. Remove it.")
+    if linked and not is_roots(path):
+        raise OSError(f"{path} is a link that another account has created, or could lead elsewhere. Remove it.")
     if not os.path.isdir(path):
         os.mkdir(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | (0 if linked else os.O_NOFOLLOW))

@@ -24,6 +24,20 @@ def site(tmp_path_factory) -> untrusted_roles.Site:
     return untrusted_roles.Site(tmp_path_factory.mktemp("controller"))
 
 
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ["/", "/admin", "/api/v1.2", "/.well-known"])
+def test_path_that_httpd_compares_has_no_fault(site, role, path):
+    assert not site.faults(role, {f"{role}_protected": [{"path": path, "attributes": ADMINS}]})
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ["/admin/", "//admin", "/a//b", "/a/../b", "/./x", "/a/.", "/.."])
+def test_path_that_would_protect_nothing_is_refused(site, role, path):
+    """httpd compares rules with paths in which it has resolved these, and "/admin/" not with "/admin"."""
+    [fault] = site.faults(role, {f"{role}_protected": [{"path": path, "attributes": ADMINS}]})
+    assert f'has the paths ["{path}"]. Write paths such as "/admin"' in fault
+
+
 def rule(methods: object, **more: object) -> dict:
     """Return a rule with methods and, if nothing else is said, attributes."""
     return {"path": "/api", "methods": methods, "attributes": ADMINS} | more

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 FILES = Path(__file__).parents[2] / "roles/flask_app/files"
+BELOW = (FILES / "below.py").read_text()
 # What only root may do. Of what root itself does there is a list.
 CHANGES = ["chmod", "ln", "mkdir", "rm", "tar"]
 PROGRAMS = {
@@ -79,7 +80,8 @@ def begin(run, release, tmp_path):
 
 def complete(run, release, code: str, found: str = "") -> subprocess.CompletedProcess:
     """Complete a release whose server is judged by Python code."""
-    return run("complete_release.sh", release, release.parent / "venv", "owner", "user", code, "x==1", found=found)
+    top = release.parent
+    return run("complete_release.sh", top, release, top / "venv", "owner", "user", BELOW, code, "x==1", found=found)
 
 
 def test_a_release_that_holds_is_complete_and_compiled(run, release):
@@ -178,6 +180,30 @@ def test_what_only_root_can_read_is_opened_but_not_what_a_link_leads_to(run, rel
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("exchanged", ["", "releases", "venvs"])
+def test_root_gives_nothing_away_that_a_link_leads_to(run, programs, tmp_path, exchanged):
+    """The owner acts while its own Python runs, just before root looks for what is not the owner's."""
+    for path in ("app/releases/1/app", "app/venvs/1/bin", "victim/1"):
+        (tmp_path / path).mkdir(parents=True)
+    exchange = f"cd {tmp_path}/app; mv {exchanged} away; ln -s {tmp_path}/victim {exchanged}" if exchanged else "true"
+    python = tmp_path / "app/venvs/1/bin/python"
+    python.write_text(f"#!/bin/sh\n{exchange}\n")
+    python.chmod(0o755)
+    (tmp_path / "victim/1/shadow").touch()
+    programs(
+        {"find": 'case "$*" in *-readable*) ;; *) exec /usr/bin/find "$@" ;; esac', "chown": f"pwd >>{tmp_path}/given"}
+    )
+    paths = (tmp_path / "app", tmp_path / "app/releases/1", tmp_path / "app/venvs/1")
+    done = run("complete_release.sh", *paths, "nobody", "user", BELOW, "")
+    given = set((tmp_path / "given").read_text().splitlines()) if (tmp_path / "given").exists() else set()
+    assert not [path for path in given if path.startswith(str(tmp_path / "victim"))]
+    assert done.returncode == bool(exchanged)
+    if exchanged:
+        assert f"{tmp_path}/app/{exchanged} is a link. Remove it." in done.stderr
+    else:
+        assert str(tmp_path / "app/releases/1") in given
+
+
 def test_a_virtual_environment_that_is_a_link_is_not_opened(run, release, tmp_path):
     """The account that owns it could lead root anywhere."""
     (tmp_path / "closed/bin").mkdir(parents=True)
@@ -228,9 +254,9 @@ def test_server_is_installed_first_and_what_follows_may_not_change_it(run, pip, 
 def test_two_runs_do_not_fill_the_same_environment(run, pip, tmp_path):
     """The second one waits for the first one, and takes what that has made."""
     calls = pip("sleep 1")
+    (tmp_path / "venvs").mkdir()
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(make_venv, run, tmp_path / "venvs/1", "server.txt") for _ in range(2)]
-        (tmp_path / "venvs").mkdir()
     assert [made.result().returncode for made in runs] == [0, 0]
     assert [line.split()[0] for line in calls.read_text().splitlines()] == ["install", "install", "sync"]
 
@@ -266,7 +292,7 @@ def test_what_is_removed_in_part_does_not_count_as_complete(run, programs, tmp_p
         (tmp_path / "app" / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "app" / old / "complete").touch()
     programs({"rm": 'case "$*" in */old) exit 1 ;; *) exec /usr/bin/rm "$@" ;; esac'})
-    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path, BELOW)
     assert removed.returncode == 1
     assert list((tmp_path / "app" / old).iterdir()) == []
 
@@ -278,7 +304,7 @@ def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
     for directory in {"releases", "venvs", "wheels"} - {name}:
         (tmp_path / "app" / directory).mkdir()
     (tmp_path / "app" / name).symlink_to(tmp_path / "elsewhere")
-    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path, BELOW)
     assert removed.returncode == 1
     assert (tmp_path / "elsewhere/kept").exists()
 
@@ -290,7 +316,7 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs,
     # The owner acts when the releases have been listed.
     exchange = f"mv {tmp_path}/app/releases {tmp_path}/away; ln -s {tmp_path}/elsewhere {tmp_path}/app/releases"
     programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})
-    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path)
+    removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path, BELOW)
     assert removed.returncode == 1
     assert "releases is a link. Remove it." in removed.stderr
     assert (tmp_path / "elsewhere/old").exists()

@@ -67,7 +67,8 @@ class Application:
     def remove_unused(self, release: str, keep: int) -> list[str]:
         """Remove what the application no longer uses, and return which releases are left."""
         top = self.path.parent
-        arguments = [top, release, str(keep), top / "wheels/1", self.records]
+        below = (ROLE / "files/below.py").read_text()
+        arguments = [top, release, str(keep), top / "wheels/1", self.records, below]
         subprocess.run(["/bin/sh", "-c", REMOVE_UNUSED.read_text(), "sh", *arguments], check=True)
         return sorted(os.listdir(self.path))
 

@@ -150,6 +150,21 @@ def test_link_of_another_account_is_not_followed(service):
     assert (service.etc / "elsewhere").stat().st_mode == before.st_mode
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a directory away")
+@pytest.mark.parametrize("others", ["", "site", "site/releases"])
+def test_link_of_root_is_followed_where_no_other_account_can_lead_it_elsewhere(service, others):
+    """One that may rename links gives "current", which is root's, another name, and has the release lead anywhere."""
+    (service.etc / "victim").mkdir(mode=0o755)
+    (service.etc / "site/releases").mkdir(parents=True)
+    (service.etc / "site/releases/1").symlink_to(service.etc / "victim")
+    (service.etc / "site/public").symlink_to("releases/1")
+    if others:
+        os.chown(service.etc / others, 65534, 65534)
+    result = service.stage({"path": "site/public", "state": "directory", "mode": "0700"})
+    assert stat.S_IMODE((service.etc / "victim").stat().st_mode) == (0o755 if others else 0o700)
+    assert ("or could lead elsewhere" in result.get("msg", "")) == bool(others)
+
+
 def test_purged_patterns_remove_what_is_neither_named_nor_excluded(service):
     for name in ("stock.conf", "ours.conf", "other.conf", "note.txt"):
         (service.etc / name).write_text("before\n")

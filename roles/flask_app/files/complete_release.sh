@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   complete_release.sh RELEASE VENV OWNER USER CODE [REQUIREMENT]
+#   complete_release.sh DIRECTORY RELEASE VENV OWNER USER BELOW CODE [REQUIREMENT]
 #
 # Compiles a release, makes it and its virtual environment readable, and checks as USER whether that account can read all of it (or exit
 # status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete.
 
-release=$1 venv=$2 owner=$3 user=$4
-shift 4
+directory=$1 release=$2 venv=$3 owner=$4 user=$5 below=$6
+shift 6
 as_owner() { runuser --user "$owner" -- "$@"; }
 cd /
 # A file that Python cannot compile is no error: it may be a template, or a tool for another version.
@@ -16,7 +16,10 @@ as_owner "$venv/bin/python" -I -c \
     'import compileall, os, sys; os.umask(0o022); compileall.compile_dir(sys.argv[1], quiet=2)' "$release/app"
 # A command that root ran there may have left files that only root can read. The owner gets them and opens them, as root would follow a link that
 # the owner puts in their place.
-find -P "$release" "$venv" ! -user "$owner" -execdir chown --no-dereference "$owner:$owner" '{}' +
+for place in "$release" "$venv"; do
+    python3 -I -c "$below" "$directory" "${place#"$directory"/}" \
+        find -P . -xdev ! -user "$owner" ! '(' -type f -links +1 ')' -execdir chown --no-dereference "$owner:$owner" '{}' +
+done
 as_owner find -P "$release" "$venv" ! -type l '(' ! -perm -644 -o -perm /111 ! -perm -111 -o -type d ! -perm -755 ')' \
     -exec chmod u+rwX,go+rX '{}' +
 closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not -readable -o -type d -not -executable ')' 2>&1) &&

@@ -25,6 +25,8 @@ while [ "$1" != -- ]; do
     copy=$directory/$number
     shift
     [ -f "$path" ] || [ -d "$path" ] || continue
+    # What another account leads root to, it could read in the copy.
+    [ ! -L "$path" ] || [ "$(stat --format=%u "${path%/*}")" = 0 ] || { echo "$path is a link. Remove it." && exit 1; }
     mkdir "$copy"
     if [ -d "$path" ]; then
         mkdir "$copy/changes" "$copy/work" "$copy/seen"

@@ -2,27 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS RECORDS
+#   remove_unused.sh DIRECTORY RELEASE KEEP WHEELS RECORDS BELOW
 #
 # Removes old releases, so that RELEASE and those of the others that ran last stay, KEEP in all; the RECORDS of releases that are gone;
 # virtual environments that no release uses; and all wheels but WHEELS. Prints what it has removed. Another run may meanwhile make a release, or
-# activate one: what current leads to stays, and what is not complete and was begun in the last hour.
+# activate one: what current leads to stays, and what is not complete and was begun in the last hour. BELOW is the program below.py.
 
 set -eu
 cd "$1"
-place=$(pwd -P)
-remove() { # from a directory that is really there when root is in it
-    (
-        parent=${1%/*}
-        cd -P "$parent"
-        if [ "$(pwd -P)" != "$place/$parent" ]; then
-            while [ ! -L "$place/$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
-            echo "$place/$parent is a link. Remove it." >&2
-            exit 1
-        fi
-        rm --recursive --force "./${1##*/}"
-    )
-}
+top=$1 below=$6
+remove() { python3 -I -c "$below" "$top" "${1%/*}" rm --recursive --force "./${1##*/}"; }
 for directory in releases venvs wheels; do
     # Root must not follow a link that the owner has put there.
     [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
