@@ -16,6 +16,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: A name of a site.
+SITE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 #: A variable that may have the value of another one.
 SAME = re.compile(r"\{\{ *([a-z][a-z0-9_]*)\b.*\}\}", re.DOTALL)
 ROLES = Path(__file__).parents[2] / "roles"
@@ -83,11 +85,13 @@ class ActionModule(ActionBase):
                 "collected": {"type": "list", "elements": "str", "default": []},
                 "roles": {"type": "list", "elements": "str", "default": []},
                 "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+                "sites": {"type": "list", "elements": "str", "default": []},
             }
         )
         collected = [
             fault for name in options["collected"] for fault in self._value(variables.get(name, {})).get("faults", [])
         ]
+        collected += [fault for name in options["sites"] for fault in self._site_faults(name, variables)]
         collected += [fault for role in options["roles"] for fault in self._argument_faults(role, variables)]
         checks = [check for name in options["checks"] for check in self._checks(name, variables)]
         outcomes = [self._evaluate(check) for check in checks]
@@ -115,6 +119,20 @@ class ActionModule(ActionBase):
         ):
             raise AnsibleActionFail(f'"{name}" is not a list of checks, each with "that" and "otherwise".')
         return checks
+
+    def _site_faults(self, name: str, variables: Mapping[str, Any]) -> list[str]:
+        """Check the name of a site, which files and directories get.
+
+        :param name: Name of the variable. If it is not set, its role is not loaded yet, and takes the whole site's.
+        :param variables: The task's variables.
+        :returns: The fault, if there is one.
+        """
+        name = name if name in variables else "flask_sso_site"
+        site = self._value(variables.get(name, "flask_app"), "")
+        if isinstance(site, str) and SITE.fullmatch(site):
+            return []
+        remedy = 'write lower-case letters, digits, "_" and "-", a letter first, 63 at most.'
+        return [f'{name} is "{site}". Files and directories get this name: {remedy}']
 
     def _argument_faults(self, role: str, variables: Mapping[str, Any]) -> list[str]:
         """Compare the variables that are set with a role's argument specification.

@@ -14,6 +14,8 @@ description:
   - A run leaves files on the controller, such as the private CA and the metadata for a host's registration.
   - They are in the directory V(artifacts) beside the inventory, or in the one that the variable C(flask_sso_artifacts)
     names.
+  - An inventory that is a whole directory has to ignore V(artifacts). Else its files, passphrases among them, would
+    become hosts of the next run, and the lookup fails.
 options:
   _terms:
     description: Paths below that directory.
@@ -36,8 +38,10 @@ _raw:
 """
 
 import os
+import re
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -51,12 +55,28 @@ class LookupModule(LookupBase):
         :param terms: Paths below the directory.
         :param variables: The host's variables.
         :returns: The paths with their directory.
-        :raises AnsibleLookupError: if there is no inventory file, next to which the directory would be.
+        :raises AnsibleLookupError: if there is no inventory file, next to which the directory would be, or if that
+            would be part of the inventory.
         """
         variables = variables or {}
         directory = self._templar.template(variables.get("flask_sso_artifacts"))
         if not directory and not variables.get("inventory_dir"):
             raise AnsibleLookupError("There is no inventory file. Write a directory into flask_sso_artifacts.")
+        if not directory and self._is_inventory(variables):
+            raise AnsibleLookupError(
+                f"Ansible reads all of {variables['inventory_dir']} as its inventory, also the artifacts that runs"
+                ' leave there. Write "ignore_patterns = ^artifacts$" into the section [inventory] of ansible.cfg, name'
+                " a file after -i, or write another directory into flask_sso_artifacts."
+            )
         directory = directory or os.path.join(variables["inventory_dir"], "artifacts")
         # Tasks on the controller run in the playbook's directory, so a path of theirs has to be absolute.
         return [os.path.abspath(os.path.expanduser(os.path.join(directory, term))) for term in terms]
+
+    def _is_inventory(self, variables: dict[str, Any]) -> bool:
+        """Return whether Ansible would read the artifacts beside the inventory as a part of it.
+
+        :param variables: The host's variables.
+        """
+        sources = [os.path.abspath(source) for source in variables.get("ansible_inventory_sources") or []]
+        ignored = any(re.search(pattern, "artifacts") for pattern in constants.INVENTORY_IGNORE_PATTERNS)
+        return os.path.abspath(variables["inventory_dir"]) in sources and not ignored

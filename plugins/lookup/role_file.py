@@ -48,6 +48,8 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.template import generate_ansible_template_vars, trust_as_template
 
+#: What ansible.cfg says may have several lines, the time and the user of a run, with which each run would change files.
+MANAGED = "Ansible managed"
 ROLES = Path(__file__).parents[2] / "roles"
 
 
@@ -83,6 +85,8 @@ class LookupModule(LookupBase):
         if path.parent.name != "templates":
             return text
         # Layers, as a copy of all variables takes longer than most templates.
-        variables = ChainMap(*layers, generate_ansible_template_vars(path.name, str(path)))
+        variables = ChainMap(
+            *layers, {"ansible_managed": MANAGED}, generate_ansible_template_vars(path.name, str(path))
+        )
         templar = self._templar.copy_with_new_env(available_variables=variables, searchpath=[str(path.parent)])
         return templar.template(trust_as_template(text), escape_backslashes=False)

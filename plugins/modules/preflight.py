@@ -44,6 +44,12 @@ options:
     type: list
     elements: str
     default: []
+  sites:
+    description:
+      - B(Names) of variables, each with the name of a site. One that is not set has that of the whole site.
+    type: list
+    elements: str
+    default: []
   secrets:
     description: B(Names) of variables whose values are replaced by asterisks wherever a message has them.
     type: list

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a site is, and where a run leaves its artifacts."""
 
+from contextlib import nullcontext
+
 import pytest
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
@@ -24,6 +27,23 @@ def artifact(**variables) -> list[str]:
 
 def test_artifacts_are_beside_the_inventory():
     assert artifact(inventory_dir="/site") == ["/site/artifacts/web", "/site/artifacts/private_ca/crl.pem"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "sources", "refused"),
+    [
+        ([], ["/site"], True),
+        (["^old$"], ["/site/"], True),
+        (["^artifacts$"], ["/site"], False),
+        ([], ["/site/hosts.yml"], False),
+        ([], ["web,"], False),
+    ],
+)
+def test_artifacts_do_not_become_hosts(monkeypatch, patterns, sources, refused):
+    monkeypatch.setattr(constants, "INVENTORY_IGNORE_PATTERNS", patterns)
+    with pytest.raises(AnsibleLookupError, match="ignore_patterns = ") if refused else nullcontext():
+        artifact(inventory_dir="/site", ansible_inventory_sources=sources)
+    assert artifact(inventory_dir="/site", ansible_inventory_sources=sources, flask_sso_artifacts="/kept")
 
 
 def test_artifacts_are_in_the_directory_of_the_variable():

@@ -194,7 +194,7 @@ def test_root_gives_nothing_away_that_a_link_leads_to(run, programs, tmp_path, e
         {"find": 'case "$*" in *-readable*) ;; *) exec /usr/bin/find "$@" ;; esac', "chown": f"pwd >>{tmp_path}/given"}
     )
     paths = (tmp_path / "app", tmp_path / "app/releases/1", tmp_path / "app/venvs/1")
-    done = run("complete_release.sh", *paths, "nobody", "user", BELOW, "")
+    done = run("complete_release.sh", *paths, "daemon", "user", BELOW, "")
     given = set((tmp_path / "given").read_text().splitlines()) if (tmp_path / "given").exists() else set()
     assert not [path for path in given if path.startswith(str(tmp_path / "victim"))]
     assert done.returncode == bool(exchanged)

@@ -48,6 +48,12 @@ def test_a_variable_of_the_call_goes_before_that_of_the_task(role: Path):
     assert rendered == "a part for the call"
 
 
+def test_what_the_configuration_says_of_managed_files_changes_none(role: Path, monkeypatch):
+    written = {"ansible_managed": "by root\non 2026-01-01"}
+    monkeypatch.setattr(role_file, "generate_ansible_template_vars", lambda *_path: written)
+    assert text("proxy/templates/site.conf.j2", name="x").startswith("# Ansible managed\nx\\n")
+
+
 def test_a_variable_of_the_site_can_say_who_manages_files(role: Path):
     assert text("proxy/templates/site.conf.j2", name="x", ansible_managed="ours").startswith("# ours\n")
 

@@ -51,12 +51,21 @@ def checks(role: str) -> tuple[list[str], dict[str, Any]]:
 
     :param role: Name of the role.
     """
-    path = ROLES / role / "tasks" / f"{CHECKED_IN.get(role, 'preflight')}.yml"
-    task = next(
-        task for task in reversed(yaml.safe_load(path.read_text("utf-8"))) if "campus.flask_sso.preflight" in task
-    )
+    task = preflight(role)
     names = task["campus.flask_sso.preflight"]["checks"]
     return names if isinstance(names, list) else [names], trusted(task["vars"])
+
+
+@cache
+def preflight(role: str) -> dict[str, Any]:
+    """Return the task that checks the variables of a role.
+
+    :param role: Name of the role.
+    """
+    path = ROLES / role / "tasks" / f"{CHECKED_IN.get(role, 'preflight')}.yml"
+    return next(
+        task for task in reversed(yaml.safe_load(path.read_text("utf-8"))) if "campus.flask_sso.preflight" in task
+    )
 
 
 @cache
@@ -165,7 +174,15 @@ class Site:
             for check in written[name]
             if not variables or not variables.keys().isdisjoint(read_by(check["that"], role))
         ]
-        return self._action(role, variables, of_task | {"reading": reading}, ["reading"])
+        return self._action(role, variables, of_task | {"reading": reading}, ["reading"], self._sites(role))
+
+    def _sites(self, role: str) -> list[str]:
+        """Return which variables of a role have the name of a site.
+
+        :param role: Name of the role.
+        """
+        written = preflight(role)["campus.flask_sso.preflight"].get("sites", [])
+        return Templar(loader=self.loader, variables=self._variables(role, {})).template(trusted(written))
 
     def type_faults(self, role: str, variables: dict[str, Any]) -> list[str]:
         """Return what the preflight of a role says about variables, without its own checks.
@@ -173,22 +190,25 @@ class Site:
         :param role: Name of the role.
         :param variables: Values that are no templates.
         """
-        return self._action(role, variables, {}, [])
+        return self._action(role, variables, {}, [], [])
 
-    def _action(self, role: str, variables: dict[str, Any], of_task: dict[str, Any], checks: list[str]) -> list[str]:
+    def _action(
+        self, role: str, variables: dict[str, Any], of_task: dict[str, Any], checks: list[str], sites: list[str]
+    ) -> list[str]:
         """Run the preflight's action.
 
         :param role: Name of the role.
         :param variables: Values that are no templates.
         :param of_task: Variables of the task.
         :param checks: Names of the lists of checks.
+        :param sites: Names of the variables with the name of a site.
         :returns: The faults.
         """
         all_variables = self._variables(role, variables | of_task)
         # The types of other variables are not checked again and again.
         other = options(role).keys() - variables.keys() if variables else set()
         seen = {name: value for name, value in all_variables.items() if name not in other}
-        arguments = {"checks": checks, "roles": [role], "collect": True}
+        arguments = {"checks": checks, "sites": sites, "roles": [role], "collect": True}
         task = SimpleNamespace(
             action="campus.flask_sso.preflight",
             args=arguments,

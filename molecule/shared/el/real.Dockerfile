@@ -4,7 +4,7 @@
 # EL 9 itself, for machines that reach a registry: what the bench needs of a host that boots, and nothing that the site needs.
 
 FROM almalinux:9 AS el
-RUN dnf install --assumeyes ca-certificates dbus-broker iproute procps-ng python3 sudo systemd util-linux \
+RUN dnf install --assumeyes ca-certificates dbus-broker iproute procps-ng python3 systemd util-linux \
     && dnf clean all \
     && install --directory /usr/local/share/ca-certificates
 # The bench installs its CA as on Debian.
