@@ -79,4 +79,5 @@ class LookupModule(LookupBase):
         """
         sources = [os.path.abspath(source) for source in variables.get("ansible_inventory_sources") or []]
         ignored = any(re.search(pattern, "artifacts") for pattern in constants.INVENTORY_IGNORE_PATTERNS)
-        return os.path.abspath(variables["inventory_dir"]) in sources and not ignored
+        directory = os.path.join(os.path.abspath(variables["inventory_dir"]), "artifacts")
+        return any(directory.startswith(f"{source.rstrip(os.sep)}{os.sep}") for source in sources) and not ignored

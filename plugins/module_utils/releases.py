@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -113,16 +114,18 @@ class Releases:
         """Make the prepared record of a release the one that counts, for which a full disk has room.
 
         :param release: The release.
+        :raises OSError: if that is not possible.
         """
         os.rename(self._path(release) + PREPARED, self._path(release))
         self.known[release.id] = release
 
     def discard(self, release: Release) -> None:
-        """Remove the prepared record of a release that does not run.
+        """Remove the prepared record of a release that does not run, so far as that is possible.
 
         :param release: The release.
         """
-        os.unlink(self._path(release) + PREPARED)
+        with suppress(OSError):
+            os.unlink(self._path(release) + PREPARED)
 
     def _path(self, release: Release) -> str:
         """Return the path of a release's record."""

@@ -8,6 +8,7 @@ import base64
 import glob
 import os
 import tempfile
+from contextlib import suppress
 from stat import S_ISVTX
 from typing import Any
 
@@ -85,12 +86,13 @@ def replace_link(path: str, target: str) -> None:
 def remove_temporary(directories: set[str]) -> None:
     """Remove what a process that was killed left beside the file that it was about to replace.
 
-    :param directories: Directories in which no other process replaces files now.
-    :raises OSError: if that is not possible.
+    :param directories: Directories in which no other process replaces files now. What another account has put there
+        under such a name, and cannot be removed, stays.
     """
     for directory in directories:
         for left in glob.glob(os.path.join(glob.escape(directory), f"{TEMPORARY}*")):
-            os.unlink(left)
+            with suppress(OSError):
+                os.unlink(left)
 
 
 def sync_directory(path: str) -> None:

@@ -476,13 +476,15 @@ class Activation:
             if record:
                 record[0].discard(record[1])
             self._fall_back(action, changed_paths, problem)  # which ends the module
-        if record:
-            record[0].record(record[1])
-        # Before the files are settled, so that the next run has them run again if this one is interrupted.
-        failed = self._failed_command(self.module.params["after"]) if staged else ""
         # Without a unit, nothing has loaded what other sites have staged.
         self.staging.settle(None if self.unit else self.staging.site)
-        if failed:
+        if record:
+            try:
+                record[0].record(record[1])
+            except OSError as error:
+                message = f"Release {record[1].id} runs, but it could not be recorded: {error}."
+                self.module.fail_json(msg=message, changed_paths=changed_paths)
+        if staged and (failed := self._failed_command(self.module.params["after"])):
             message = f"{self.staging.name} runs with its new files, but what has to follow did not succeed."
             self.module.fail_json(msg=f"{message} {failed}", changed_paths=changed_paths)
         return {"changed": True, "changed_paths": changed_paths}

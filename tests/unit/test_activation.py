@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from unittest.mock import patch
 
 import pytest
 from ansible_collections.campus.flask_sso.plugins.modules import activation
@@ -405,18 +404,6 @@ def test_steps_run_around_the_restart_and_only_for_something_new(service, system
     systemctl.write_text("")
     assert not service.activate(**steps)["changed"]
     assert not {"before", "after"}.intersection(systemctl.read_text().splitlines())
-
-
-def test_step_that_was_interrupted_runs_again(service, systemctl):
-    file = {"path": "a.conf", "content": "new"}
-    service.stage(file)
-    interruption = patch.object(activation.Activation, "_failed_command", side_effect=["", KeyboardInterrupt])
-    with interruption, pytest.raises(KeyboardInterrupt):
-        service.activate(after=step(f"echo after >> {systemctl}"))
-    assert service.stage(file)["changed"]
-    service.activate(after=step(f"echo after >> {systemctl}"))
-    assert systemctl.read_text().splitlines()[-1] == "after"
-    assert not service.journal.exists()
 
 
 def test_step_that_fails_afterwards_is_reported_and_the_new_files_stay(service, systemctl):

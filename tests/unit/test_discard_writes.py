@@ -46,14 +46,15 @@ def test_command_sees_the_data_and_its_writes_are_gone(tmp_path: Path, end: str)
 
 
 @pytest.mark.skipif(not may_mount, reason="only root mounts, or gives a directory away")
+@pytest.mark.parametrize("path", ["site/public", "site/public/below"])
 @pytest.mark.parametrize("owner", [0, 65534])
-def test_link_in_a_directory_of_another_account_is_refused(tmp_path: Path, owner: int):
+def test_link_in_a_directory_of_another_account_is_refused(tmp_path: Path, owner: int, path: str):
     """Or code of the release could read what it leads to, even below a directory that is closed to it."""
-    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/below").mkdir(parents=True)
     (tmp_path / "site").mkdir()
     (tmp_path / "site/public").symlink_to(tmp_path / "secret")
     os.chown(tmp_path / "site", owner, owner)
-    script = ["sh", "-euc", SCRIPT.read_text(), "sh", tmp_path / "trial", tmp_path / "site/public", "--", "true"]
+    script = ["sh", "-euc", SCRIPT.read_text(), "sh", tmp_path / "trial", tmp_path / path, "--", "true"]
     argv = ["/usr/bin/unshare", "--mount", *script]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
     said = f"{tmp_path}/site/public is a link. Remove it.\n"

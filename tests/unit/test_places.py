@@ -34,6 +34,8 @@ def test_artifacts_are_beside_the_inventory():
     [
         ([], ["/site"], True),
         (["^old$"], ["/site/"], True),
+        ([], ["/"], True),
+        ([], ["/sit"], False),
         (["^artifacts$"], ["/site"], False),
         ([], ["/site/hosts.yml"], False),
         ([], ["web,"], False),

@@ -81,7 +81,10 @@ def begin(run, release, tmp_path):
 def complete(run, release, code: str, found: str = "") -> subprocess.CompletedProcess:
     """Complete a release whose server is judged by Python code."""
     top = release.parent
-    return run("complete_release.sh", top, release, top / "venv", "owner", "user", BELOW, code, "x==1", found=found)
+    (release / "run").write_text("this\n")
+    return run(
+        "complete_release.sh", top, release, top / "venv", "owner", "user", "this", BELOW, code, "x==1", found=found
+    )
 
 
 def test_a_release_that_holds_is_complete_and_compiled(run, release):
@@ -109,6 +112,7 @@ def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begi
     release, venv = tmp_path / "releases/1", tmp_path / "venvs/1"
     assert begin().stdout == ""
     assert (release / "venv").readlink() == venv
+    assert (release / "run").read_text() == "run\n"
     (release / "app/left").touch()
     venv.mkdir()
     (venv / "complete").touch()
@@ -120,13 +124,26 @@ def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begi
     assert (release / "app/kept").exists()
 
 
-def test_a_complete_release_that_is_unpacked_again_in_part_does_not_count(begin, programs, tmp_path):
-    """As on a full disk."""
+def test_a_complete_release_that_is_unpacked_again_in_part_does_not_count_and_stays(begin, programs, tmp_path):
+    """As on a full disk; it may run."""
     begin()
     (tmp_path / "releases/1/complete").touch()
+    (tmp_path / "releases/1/app/kept").touch()
     programs({"tar": "exit 2"})
-    assert begin().returncode == 2
-    assert not (tmp_path / "releases/1/complete").exists()
+    for _attempt in range(2):
+        assert begin().returncode == 2
+        assert not (tmp_path / "releases/1/complete").exists()
+        assert (tmp_path / "releases/1/app/kept").exists()
+
+
+def test_a_release_that_another_run_has_begun_is_not_complete(run, release):
+    """It may be unpacked in part."""
+    (release / "run").write_text("another\n")
+    top = release.parent
+    done = run("complete_release.sh", top, release, top / "venv", "owner", "user", "this", BELOW, "")
+    assert done.returncode == 5
+    assert "Another run has begun the same release." in done.stdout
+    assert not (release / "complete").exists()
 
 
 def test_each_run_has_its_own_files_for_pip_until_a_day_later(begin, tmp_path):
@@ -194,7 +211,8 @@ def test_root_gives_nothing_away_that_a_link_leads_to(run, programs, tmp_path, e
         {"find": 'case "$*" in *-readable*) ;; *) exec /usr/bin/find "$@" ;; esac', "chown": f"pwd >>{tmp_path}/given"}
     )
     paths = (tmp_path / "app", tmp_path / "app/releases/1", tmp_path / "app/venvs/1")
-    done = run("complete_release.sh", *paths, "daemon", "user", BELOW, "")
+    (tmp_path / "app/releases/1/run").write_text("this\n")
+    done = run("complete_release.sh", *paths, "daemon", "user", "this", BELOW, "")
     given = set((tmp_path / "given").read_text().splitlines()) if (tmp_path / "given").exists() else set()
     assert not [path for path in given if path.startswith(str(tmp_path / "victim"))]
     assert done.returncode == bool(exchanged)
@@ -231,7 +249,7 @@ def pip(programs, tmp_path):
 
 def make_venv(run, venv: Path, *options: str) -> subprocess.CompletedProcess:
     """Make an environment with a server and requirements."""
-    return run("make_venv.sh", venv, "python9", "x==1 --hash=1", "x==1", "./", "requirements.txt", *options)
+    return run("make_venv.sh", "/", venv, "python9", "x==1 --hash=1", "x==1", "./", "requirements.txt", *options)
 
 
 @pytest.mark.parametrize("failing", ["", "server.txt", "requirements.txt"])
@@ -291,6 +309,7 @@ def test_what_is_removed_in_part_does_not_count_as_complete(run, programs, tmp_p
     for path in ("releases", "venvs", "wheels", old):
         (tmp_path / "app" / path).mkdir(parents=True, exist_ok=True)
     (tmp_path / "app" / old / "complete").touch()
+    os.utime(tmp_path / "app" / old, (0, 0))
     programs({"rm": 'case "$*" in */old) exit 1 ;; *) exec /usr/bin/rm "$@" ;; esac'})
     removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path, BELOW)
     assert removed.returncode == 1
@@ -312,7 +331,7 @@ def test_nothing_is_removed_behind_a_link(run, tmp_path, name):
 def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs, tmp_path):
     for path in ("elsewhere/old", "app/releases/old", "app/venvs", "app/wheels"):
         (tmp_path / path).mkdir(parents=True)
-    (tmp_path / "app/releases/old/complete").touch()
+    os.utime(tmp_path / "app/releases/old", (0, 0))
     # The owner acts when the releases have been listed.
     exchange = f"mv {tmp_path}/app/releases {tmp_path}/away; ln -s {tmp_path}/elsewhere {tmp_path}/app/releases"
     programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})

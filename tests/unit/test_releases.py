@@ -320,7 +320,7 @@ def test_releases_that_ran_last_stay_with_their_settings(application):
         application.deploy(release)
     application.roll_back("a")
     application.deploy("d")
-    application.build("e")  # and never activated
+    os.utime(application.build("e"), (0, 0))  # and never activated
     assert application.remove_unused("d", 3) == ["a", "c", "d"]
     assert sorted(os.listdir(application.records)) == ["a.json", "c.json", "d.json"]
     assert sorted(os.listdir(application.path.parent / "venvs")) == ["a", "c", "d"]
@@ -338,8 +338,8 @@ def test_what_another_run_has_begun_stays(application):
     """Until an hour after that; and so does what it has staged."""
     application.deploy("a")
     begun = application.build("b")
-    (begun / "complete").unlink()
     staged = application.build("c")
+    os.utime(staged, (0, 0))
     current = application.path.parent / "current"
     current.symlink_to(staged)
     assert application.remove_unused("a", 1) == ["a", "b", "c"]

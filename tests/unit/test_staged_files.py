@@ -299,7 +299,9 @@ def test_what_a_killed_run_was_about_to_write_is_removed(service, systemctl):
     service.stage(*files)
     service.activate()
     (service.etc / "new" / f"{snapshot.TEMPORARY}1").touch()
+    (service.etc / f"{snapshot.TEMPORARY}2").mkdir()  # by another account, to be in the way
     service.stage(*files)
+    (service.etc / f"{snapshot.TEMPORARY}2").rmdir()
     assert sorted(tree(service.etc)) == ["new", "new/key"]
     (service.etc / "new" / f"{snapshot.TEMPORARY}1").touch()
     service.stage(restore=True)

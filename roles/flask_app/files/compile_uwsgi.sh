@@ -13,7 +13,7 @@ mkdir -p "$directory"
 cd "$directory" || exit
 (umask 077 && : >>.lock) # which the application may not hold
 exec 9>>.lock
-flock 9
+flock --timeout 1800 9 || { echo "Another run, or what one has left, has been at work in $directory for half an hour." >&2 && exit 1; }
 for wheel in *.whl; do
     [ ! -e "$wheel" ] || exit 0
 done

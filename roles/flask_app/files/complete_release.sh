@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   complete_release.sh DIRECTORY RELEASE VENV OWNER USER BELOW CODE [REQUIREMENT]
+#   complete_release.sh DIRECTORY RELEASE VENV OWNER USER RUN BELOW CODE [REQUIREMENT]
 #
 # Compiles a release, makes it and its virtual environment readable, and checks as USER whether that account can read all of it (or exit
-# status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete.
+# status 3), and with the Python CODE whether the server is REQUIREMENT (or 4). Then the release is complete, unless another RUN has begun it (5).
 
-directory=$1 release=$2 venv=$3 owner=$4 user=$5 below=$6
-shift 6
+directory=$1 release=$2 venv=$3 owner=$4 user=$5 run=$6 below=$7
+shift 7
 as_owner() { runuser --user "$owner" -- "$@"; }
 cd /
 # A file that Python cannot compile is no error: it may be a template, or a tool for another version.
@@ -26,4 +26,11 @@ closed=$(runuser --user "$user" -- find "$release" "$venv" -not -type l '(' -not
     [ -z "$closed" ] || { printf '%s\n' "$closed" && exit 3; }
 another=$(runuser --user "$user" -- "$venv/bin/python" -I -c "$@" 2>&1) && [ -z "$another" ] || { printf '%s\n' "$another" && exit 4; }
 as_owner sync --file-system "$release" # as in make_venv.sh
-as_owner install --mode=0444 --no-target-directory /dev/null "$release/complete"
+# shellcheck disable=SC2016 # these are variables of the owner's shell
+as_owner sh -euc '
+    exec 9>>"${2%/*}/.lock"
+    flock 9
+    [ "$(cat "$1/run")" = "$3" ] || { echo "Another run has begun the same release. Run the playbook again, one run at a time." && exit 5; }
+    install --mode=0444 --no-target-directory /dev/null "$1/complete"
+    rm --force "$1/was-complete" "$1/run"
+' sh "$release" "$venv" "$run"

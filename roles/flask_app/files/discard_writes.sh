@@ -14,6 +14,15 @@ discard() {
     ! mountpoint --quiet "$directory" || umount --recursive --lazy "$directory"
     [ ! -d "$directory" ] || rmdir "$directory"
 }
+# What another account leads root to, it could read in the copy: from where one may replace links, there is none on the way to PATH.
+require_roots() (
+    IFS=/ place='' roots=true
+    for name in $1; do
+        place=${place%/}/$name
+        [ ! -L "$place" ] || $roots || { echo "$place is a link. Remove it." && exit 1; }
+        [ -z "$(find -H "$place" -prune '(' ! -user root -o -perm /022 ! -perm -1000 ')')" ] || roots=false
+    done
+)
 discard # what an interrupted run left
 trap discard EXIT
 mkdir --mode=0700 "$directory"
@@ -25,8 +34,7 @@ while [ "$1" != -- ]; do
     copy=$directory/$number
     shift
     [ -f "$path" ] || [ -d "$path" ] || continue
-    # What another account leads root to, it could read in the copy.
-    [ ! -L "$path" ] || [ "$(stat --format=%u "${path%/*}")" = 0 ] || { echo "$path is a link. Remove it." && exit 1; }
+    require_roots "$path"
     mkdir "$copy"
     if [ -d "$path" ]; then
         mkdir "$copy/changes" "$copy/work" "$copy/seen"

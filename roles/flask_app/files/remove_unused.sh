@@ -6,7 +6,7 @@
 #
 # Removes old releases, so that RELEASE and those of the others that ran last stay, KEEP in all; the RECORDS of releases that are gone;
 # virtual environments that no release uses; and all wheels but WHEELS. Prints what it has removed. Another run may meanwhile make a release, or
-# activate one: what current leads to stays, and what is not complete and was begun in the last hour. BELOW is the program below.py.
+# activate one: what current leads to stays, and what was begun in the last hour and has not run. BELOW is the program below.py.
 
 set -eu
 cd "$1"
@@ -16,13 +16,18 @@ for directory in releases venvs wheels; do
     # Root must not follow a link that the owner has put there.
     [ ! -L "$directory" ] || { echo "$1/$directory is a link. Remove it." >&2 && exit 1; }
 done
-is_being_made() { [ ! -e "$2" ] && find "$1" -prune -mmin -60 | grep --quiet .; }
+is_recent() { find "$1" -prune -mmin -60 | grep --quiet .; }
 current=$(readlink current || true)
 for release in releases/*; do
     id=${release#releases/}
     # A record is as old as the release's last activation; a release without one has never run.
-    [ ! -d "$release" ] || [ "$id" = "$2" ] || [ "$1/$release" = "$current" ] || is_being_made "$release" "$release/complete" ||
-        echo "$(stat --format=%.9Y "$5/$id.json" 2>/dev/null || echo 0) $release"
+    if [ ! -d "$release" ] || [ "$id" = "$2" ] || [ "$1/$release" = "$current" ]; then
+        continue
+    elif [ -e "$5/$id.json" ]; then
+        echo "$(stat --format=%.9Y "$5/$id.json") $release"
+    elif ! is_recent "$release"; then
+        echo "0 $release"
+    fi
 done | sort --reverse --numeric-sort | tail --lines "+$3" |
     while read -r _ release; do
         [ -L "$release" ] || remove "$release/complete" # first, so that an interrupted removal leaves no release that counts as complete
@@ -41,7 +46,7 @@ for venv in venvs/*; do
     fi
 done
 for wheels in wheels/*; do
-    if [ -d "$wheels" ] && [ "$1/$wheels" != "$4" ] && ! is_being_made "$wheels" "$(echo "$wheels"/*.whl)"; then
+    if [ -d "$wheels" ] && [ "$1/$wheels" != "$4" ] && ! is_recent "$wheels"; then
         remove "$wheels"
         echo "$wheels"
     fi
