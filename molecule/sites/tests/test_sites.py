@@ -140,7 +140,8 @@ def test_each_site_is_a_service_provider_of_its_own() -> None:
 
 def test_the_doctor_finds_nothing_wrong_with_two_sites(web: Host) -> None:
     """It knows the service provider and the metadata of each, and names the login above that lacked an attribute."""
-    assert "[WARN]  FS909" in web.run("flask-sso-doctor --only FS909").stdout
+    # A warning, or a note if the login at the other site worked in a later second.
+    assert "seen  A required attribute did not arrive" in web.run("flask-sso-doctor --only FS909").stdout
     said = web.run("flask-sso-doctor --skip FS909")
     assert said.rc == 0, said.stdout
 
