@@ -30,11 +30,12 @@ runuser --user "$owner" -- sh -euc '
     [ ! -e "$release/complete" ] || mv "$release/complete" "$release/was-complete"
     [ -e "$release/was-complete" ] || rm --recursive --force "$release"
     mkdir --parents "$release/app"
-    printf "%s\n" "$run" >"$release/run"
+    rm --force "$release/run"
     chmod 0755 "$directory" "$directory/releases" "$release" "$release/app" "${venv%/*}"
     # Even before it is made, so that no other run takes it for unused.
     ln --symbolic --force --no-dereference "$venv" "$release/venv"
     # A browser asks for static files by their time, which has to change with the release.
     tar --extract --file - --directory "$release/app" --touch --preserve-permissions
+    printf "%s\n" "$run" >"$release/run"
     [ ! -e "$venv/complete" ] || echo venv
 ' sh "$directory" "$release" "$venv" "${incoming##*/}" <"$incoming/$archive"
