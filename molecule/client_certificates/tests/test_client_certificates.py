@@ -86,6 +86,14 @@ def test_expired_crl_is_refused_by_a_run(tmp_path: Path) -> None:
     assert f'"{path}": the CRL of {ISSUER} expired on' in said
 
 
+def test_controller_without_the_ca_does_not_replace_it(tmp_path: Path) -> None:
+    """A colleague's clone, or a CI job, would issue another CA's certificates, and lock everyone out."""
+    said = refusal({"private_ca_directory": str(tmp_path / "ca")})
+    assert f'client_certificates_ca_file ("{tmp_path}/ca/authorities.pem"), so nobody who has a certificate' in said
+    assert f'private_ca_directory ("{tmp_path}/ca") has another CA. Clients would no longer trust the host' in said
+    assert visit(person("ghopper")).text == "Hello Grace Hopper!"
+
+
 @pytest.fixture
 def respond(web: Host, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Return a function that starts an OCSP responder next to httpd; these people are revoked, the others good."""
