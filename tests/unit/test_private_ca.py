@@ -545,7 +545,7 @@ def test_ca_of_a_host_is_not_replaced_by_accident(tiers, tmp_path, there, key_is
     before = sorted(tmp_path.rglob("*"))
     said = " ".join(other.run("main", **host).split())
     assert f'{chain} on localhost is of the CA "campus.flask_sso private CA", and private_ca_directory' in said
-    assert f'has {there or "no CA"}. Clients would no longer trust the host' in said
+    assert f"has {there or 'no CA'}. Clients would no longer trust the host" in said
     assert 'set private_ca_replace to "true" for one run' in said
     assert said.endswith(" 2")
     assert sorted(tmp_path.rglob("*")) == before

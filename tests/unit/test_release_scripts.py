@@ -68,12 +68,12 @@ def begin(run, release, tmp_path):
     """Begin the release 1 beside that release, from an archive with its application."""
     incoming = tmp_path / "incoming/run"
 
-    def call() -> subprocess.CompletedProcess:
+    def call(*command: object) -> subprocess.CompletedProcess:
         incoming.mkdir(parents=True, exist_ok=True)
         with tarfile.open(incoming / "app.tar", "w") as archive:
             archive.add(release / "app", ".")
         paths = (tmp_path, tmp_path / "releases/1", tmp_path / "venvs/1")
-        return run("begin_release.sh", *paths, "owner", incoming, "app.tar")
+        return run("begin_release.sh", *paths, "owner", incoming, "app.tar", *command)
 
     return call
 
@@ -106,6 +106,33 @@ def test_a_release_that_its_account_cannot_read_is_refused(run, release):
     done = complete(run, release, "", found="/srv/app/secret")
     assert (done.returncode, done.stdout) == (3, "/srv/app/secret\n")
     assert not (release / "complete").exists()
+
+
+def test_server_is_compiled_meanwhile_and_as_the_owner(begin, tmp_path):
+    """The run goes on, another one can begin its release, and what is compiled says nothing."""
+    said, gate = tmp_path / "said", tmp_path / "gate"
+    code = 'echo noise; until [ -e "$2" ]; do sleep 0.01; done; echo "$ACCOUNT $(ps -o sid= -p $$) $$" >"$1"'
+    assert begin("sh", "-euc", code, "sh", said, gate).stdout == ""
+    assert (tmp_path / "releases/1/app/wsgi.py").exists()
+    assert begin().stdout == ""
+    assert not said.exists()
+    gate.touch()
+    for _ in range(500):
+        if said.exists() and said.read_text():
+            break
+        time.sleep(0.01)
+    owner, session, process = said.read_text().split()
+    assert owner == "owner"
+    assert session == process
+
+
+def test_nothing_is_compiled_for_a_virtual_environment_that_is_complete(begin, tmp_path):
+    venv = tmp_path / "venvs/1"
+    venv.mkdir(parents=True)
+    (venv / "complete").touch()
+    assert begin("touch", tmp_path / "said").stdout == "venv\n"
+    time.sleep(0.2)
+    assert not (tmp_path / "said").exists()
 
 
 def test_what_is_left_of_a_release_goes_and_one_that_is_complete_stays(run, begin, tmp_path):

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   begin_release.sh DIRECTORY RELEASE VENV OWNER INCOMING ARCHIVE
+#   begin_release.sh DIRECTORY RELEASE VENV OWNER INCOMING ARCHIVE [COMMAND]...
 #
 # Creates the directories of a release, with its link to the virtual environment VENV and the name of INCOMING, which is the run's own, unpacks
 # INCOMING/ARCHIVE there and removes INCOMING. Removes what an interrupted run left of the release, and beside INCOMING what is older than a day.
-# Prints "venv" where that is complete.
+# Prints "venv" where that is complete; otherwise begins the COMMAND as the owner, which goes on by itself.
 
 directory=$1 release=$2 venv=$3 owner=$4 incoming=$5 archive=$6
+shift 6
 umask 022
 trap 'rm --recursive --force "$incoming"; rmdir "${incoming%/*}" 2>/dev/null || :' EXIT
 find "${incoming%/*}" -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm --recursive --force '{}' +
@@ -22,6 +23,7 @@ cd /
 # shellcheck disable=SC2016 # these are variables of the owner's shell
 runuser --user "$owner" -- sh -euc '
     directory=$1 release=$2 venv=$3 run=$4
+    shift 4
     mkdir --parents "$directory/releases" "${venv%/*}"
     (umask 077 && : >>"${venv%/*}/.lock") # which the application may not hold
     exec 9>>"${venv%/*}/.lock"
@@ -37,5 +39,9 @@ runuser --user "$owner" -- sh -euc '
     # A browser asks for static files by their time, which has to change with the release.
     tar --extract --file - --directory "$release/app" --touch --preserve-permissions
     printf "%s\n" "$run" >"$release/run"
-    [ ! -e "$venv/complete" ] || echo venv
-' sh "$directory" "$release" "$venv" "${incoming##*/}" <"$incoming/$archive"
+    if [ -e "$venv/complete" ]; then
+        echo venv
+    elif [ $# != 0 ]; then
+        setsid "$@" </dev/null >/dev/null 2>&1 9>&- &
+    fi
+' sh "$directory" "$release" "$venv" "${incoming##*/}" "$@" <"$incoming/$archive"
