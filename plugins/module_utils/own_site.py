@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
+import struct
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from urllib.parse import unquote, urlsplit
 
@@ -73,7 +75,7 @@ def ask_server(path, protocol, address, timeout):
 
 
 def ask(address, timeout):
-    """Request a page from the loopback address, with the site's name in TLS (SNI) and in the Host header.
+    """Request a page from this host, with the site's name in TLS (SNI) and in the Host header.
 
     Proxies of the environment are not asked, redirections are not followed, and the certificate is not validated: this
     is the host itself, and visitors validate its certificate with theirs.
@@ -96,8 +98,44 @@ def ask(address, timeout):
         raise
 
 
+def listening(port):
+    """Find the addresses of this host at which connections to a port are accepted.
+
+    :param int port: TCP port.
+    :returns: list of IPv4 and IPv6 addresses, as in the kernel's tables.
+    """
+    found = []
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        with contextlib.suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as table:
+            for line in list(table)[1:]:
+                address, _, local_port = line.split()[1].partition(":")
+                if line.split()[3] == "0A" and int(local_port, 16) == port:
+                    words = [int(address[start : start + 8], 16) for start in range(0, len(address), 8)]
+                    found.append(socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)))
+    return found
+
+
+def loopback(port, timeout):
+    """Connect to the loopback address or, where nothing accepts connections there, to another address of this host.
+
+    An administrator's httpd may have ``Listen 192.0.2.1:443`` only.
+
+    :param int port: TCP port.
+    :param float timeout: Seconds to wait.
+    :returns: socket.socket, connected.
+    :raises OSError: if nothing listens, or it does not answer in time.
+    """
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout)
+    except ConnectionRefusedError:
+        for address in listening(port):
+            with contextlib.suppress(OSError):
+                return socket.create_connection((address, port), timeout)
+        raise
+
+
 def connected(url, timeout):
-    """Connect to the loopback address, with TLS if the address asks for it.
+    """Connect to this host, with TLS if the address asks for it.
 
     :param urllib.parse.SplitResult url: Address of the page, with the site's name.
     :param float timeout: Seconds to wait for each step.
@@ -105,7 +143,7 @@ def connected(url, timeout):
     :raises OSError: if nothing listens, TLS fails or it does not answer in time.
     """
     connection = (HTTPSConnection if url.scheme == "https" else HTTPConnection)(url.hostname, url.port)
-    connection.sock = socket.create_connection(("127.0.0.1", connection.port), timeout)
+    connection.sock = loopback(connection.port, timeout)
     try:
         if url.scheme == "https":
             context = ssl.create_default_context()

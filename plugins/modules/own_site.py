@@ -11,8 +11,9 @@ module: own_site
 short_description: Request a page of a site from this host itself
 version_added: 0.1.0
 description:
-  - Connects to the loopback address, with the site's name in TLS (SNI) and in the Host header. So the site answers as
-    it does to its visitors, before its name leads here, and where each name has a certificate of its own.
+  - Connects to the loopback address or, if nothing listens there, to another address of the host, with the site's name
+    in TLS (SNI) and in the Host header. So the site answers as it does to its visitors, before its name leads here, and
+    where each name has a certificate of its own.
   - Does not use proxies of the environment, follow redirections or validate the certificate.
   - Any response is a success; use C(failed_when) with RV(status).
 author: campus.flask_sso contributors (!UNKNOWN)

@@ -91,6 +91,27 @@ def test_the_site_is_asked_by_its_name(ask, address):
     assert (result["status"], result["msg"], result["changed"]) == (200, "200 OK", False)
 
 
+class AnyFamily(ThreadingHTTPServer):
+    """Listens at an address of either family."""
+
+    def __init__(self, address: str) -> None:
+        """Listen, at a port that is free."""
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.sni = None
+        super().__init__((address, 0), Page)
+
+
+@pytest.mark.parametrize("listening", ["127.0.0.2", "::1"])
+def test_site_that_listens_at_another_address_alone_is_asked_there(ask, listening):
+    """An administrator's "Listen 192.0.2.1:443", for which there is no other address in a test."""
+    with AnyFamily(listening) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        url = f"http://{NAME}:{server.server_port}"
+        assert (ask(url=f"{url}/page")["status"], connection_state(url, 5)) == (200, "served")
+        server.shutdown()
+    assert "refused" in ask(url=url)["msg"]
+
+
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("/missing", 404), ("/broken", 503), ("/away", 302)])
 def test_every_answer_is_an_answer(ask, address, path, status):
     """The caller decides about it, and no redirection is followed."""
