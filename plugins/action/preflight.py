@@ -45,6 +45,7 @@ FREE = {
     "flask_app_site_files",
     "flask_app_timers",
     "flask_app_workers",
+    "private_ca_host_certificates",
     "private_ca_passphrases",
     "private_ca_public_key",
     "saml_sp_attributes",

@@ -81,6 +81,9 @@ options:
   key:
     description: Its private key. The public part is returned, too, as one look costs less than two.
     type: path
+  certificate:
+    description: Its certificate, with the chain.
+    type: path
 attributes:
   check_mode:
     description: Runs as usual, as it only reads.
@@ -171,6 +174,10 @@ key:
     msg:
       description: Why there is none.
       type: str
+certificate:
+  description: The content of O(certificate); empty if there is none.
+  returned: always
+  type: str
 locations:
   description: URL paths that the virtual hosts of the site's names have rules, files or programs for.
   returned: always
@@ -369,6 +376,15 @@ def public_key(module, path):
     return {"public": "" if code else printed, "msg": said.strip()}
 
 
+def text(path):
+    """Read a file.
+
+    :param str path: The file, or nothing; it may be missing.
+    :returns: str, empty if there is none.
+    """
+    return content(path).decode("utf-8", "replace") if path and os.path.isfile(path) else ""
+
+
 def conflicts(host, names, ports):
     """List what prevents visitors from reaching a site with these names and ports.
 
@@ -402,6 +418,7 @@ def main():
             "names": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "key": {"type": "path", "no_log": False},
+            "certificate": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -449,6 +466,7 @@ def main():
         loaded=sorted({name for path, name in found.loaded if not ours(path)}),
         files=found.files,
         key=public_key(module, wanted["key"]),
+        certificate=text(wanted["certificate"]),
         locations=[
             {"path": path, "location": location}
             for path, location, host in found.locations

@@ -528,48 +528,42 @@ def test_impossible_terms_are_refused(tmp_path, variables, words):
     assert not (tmp_path / "private_ca").exists()
 
 
-@pytest.mark.parametrize("key_is_known", [True, False])
-@pytest.mark.parametrize("there", [None, "another CA"])
-def test_ca_of_a_host_is_not_replaced_by_accident(tiers, tmp_path, there, key_is_known):
-    """The controller has lost the CA, or it is that of a colleague."""
-    chain = tiers.directory / "chain.pem"
+def on_host(authority: Authority, *names: str) -> dict[str, str]:
+    """Return the variable with what a host has of a CA."""
+    return {"private_ca_host_certificates": "".join((authority.directory / name).read_text() for name in names)}
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("has", ["chain.pem", "private_ca/authorities.pem"])
+def test_ca_of_a_host_is_not_replaced_by_accident(tiers, tmp_path, has, there):
+    """The controller has lost the CA, or has that of a colleague."""
     assert tiers.run("host_certificate").endswith(" 0")
-    leaf = x509.load_pem_x509_certificate(chain.read_bytes())
-    host = {"private_ca_names": ["www.example.org"], "private_ca_host_file": str(chain)}
-    if key_is_known:
-        key = leaf.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        host["private_ca_public_key"] = key.decode()
-    other = Authority(tmp_path)
+    other = Authority(tmp_path, private_ca_people=[GRACE])
     if there:
         assert other.run("main").endswith(" 0")
     before = sorted(tmp_path.rglob("*"))
-    said = " ".join(other.run("main", **host).split())
-    assert f'{chain} on localhost is of the CA "campus.flask_sso private CA", and private_ca_directory' in said
-    assert f"has {there or 'no CA'}. Clients would no longer trust the host" in said
-    assert 'set private_ca_replace to "true" for one run' in said
+    said = " ".join(other.run("people", **on_host(tiers, has)).split())
+    assert 'localhost has certificates of the CA "campus.flask_sso private CA" with the key' in said
+    assert f'private_ca_directory ("{other.files}") has {"one with the key" if there else "no CA"}' in said
+    assert f"all clients then have to trust {'this' if there else 'a new'} CA" in said
     assert said.endswith(" 2")
     assert sorted(tmp_path.rglob("*")) == before
-    assert other.run("main", private_ca_replace="true", **host).endswith(" 0")
-    assert (other.files / "ca.pem").exists()
+    assert other.run("people", private_ca_replace="true", **on_host(tiers, has)).endswith(" 0")
+    assert (other.files / "people/ghopper/certificate.pem").exists()
 
 
-@pytest.mark.parametrize("told", ["chain.pem", "private_ca/authorities.pem", "private_ca/ca.pem", "missing.pem"])
-def test_hosts_own_ca_goes_on(tiers, told):
-    """Also if the controller does not know the host's certificate, of a former name for example."""
+@pytest.mark.parametrize("has", ["chain.pem", "private_ca/authorities.pem", "private_ca/ca.pem", "hosts.ini"])
+def test_hosts_own_ca_goes_on(tiers, has):
     assert tiers.run("host_certificate").endswith(" 0")
-    said = tiers.run("main", private_ca_names=["new.example.org"], private_ca_host_file=str(tiers.directory / told))
+    said = tiers.run("main", **on_host(tiers, has))
     assert "changed=0" in said
     assert said.endswith(" 0")
 
 
-def test_certificate_of_another_source_asks_nothing(tiers, tmp_path):
-    """The host has been served with a bought certificate, and keeps a key for the private CA."""
+def test_nothing_is_revoked_without_a_ca(tmp_path):
+    """A new CA would have a list without the certificate that is to be revoked."""
     other = Authority(tmp_path)
-    assert tiers.run("host_certificate").endswith(" 0")
-    known = x509.load_pem_x509_certificate((tiers.files / "ca.pem").read_bytes()).public_key()
-    host = {
-        "private_ca_names": ["www.example.org"],
-        "private_ca_host_file": str(tiers.directory / "chain.pem"),
-        "private_ca_public_key": known.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
-    }
-    assert other.run("main", **host).endswith(" 0")
+    said = " ".join(other.run("revoke", private_ca_revoke=["0123456789ABCDEF0123"]).split())
+    assert "has no CA whose certificates could be revoked" in said
+    assert said.endswith(" 2")
+    assert not other.files.exists()

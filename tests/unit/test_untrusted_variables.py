@@ -500,5 +500,5 @@ def test_no_variable_of_any_role_has_a_control_character_or_another_type(site):
         accepted += [
             (name, text) for text in texts if not any(name in fault for fault in site.type_faults(role, {name: text}))
         ]
-    several_lines = {"apache_ssl_raw", "private_ca_public_key", "saml_sp_own_metadata"}
+    several_lines = {"apache_ssl_raw", "private_ca_host_certificates", "private_ca_public_key", "saml_sp_own_metadata"}
     assert {name for name, _text in accepted} == several_lines

@@ -8,6 +8,7 @@ The last tests change the site: its CRL, its rules, and where users' names come 
 from __future__ import annotations
 
 import base64
+import shutil
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -86,11 +87,17 @@ def test_expired_crl_is_refused_by_a_run(tmp_path: Path) -> None:
     assert f'"{path}": the CRL of {ISSUER} expired on' in said
 
 
-def test_controller_without_the_ca_does_not_replace_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [False, True])
+def test_controller_without_the_ca_does_not_replace_it(tmp_path: Path, other: bool) -> None:
     """A colleague's clone, or a CI job, would issue another CA's certificates, and lock everyone out."""
-    said = refusal({"private_ca_directory": str(tmp_path / "ca")})
-    assert f'client_certificates_ca_file ("{tmp_path}/ca/authorities.pem"), so nobody who has a certificate' in said
-    assert f'private_ca_directory ("{tmp_path}/ca") has another CA. Clients would no longer trust the host' in said
+    directory = tmp_path / "ca"
+    if other:
+        directory.mkdir()
+        shutil.copy(forge(tmp_path, "campus.flask_sso private CA", by="itself")[0], directory / "ca.pem")
+    said = refusal({"private_ca_directory": str(directory)}, "--tags=all")
+    assert f'private_ca_directory ("{directory}") has {"one with the key" if other else "no CA"}' in said
+    assert "Clients would no longer trust the host, or no longer be let in." in said
+    assert sorted(path.name for path in tmp_path.rglob("ca/*")) == (["ca.pem"] if other else [])
     assert visit(person("ghopper")).text == "Hello Grace Hopper!"
 
 
