@@ -29,6 +29,10 @@ def value(name: str, *sites: dict) -> list[str]:
         ({"ansible_host": "127.0.0.1", "ansible_port": 2222}, {"ansible_host": "127.0.0.1", "ansible_port": 2200}, []),
         (WEB, {"ansible_host": "other"}, []),
         ({}, {}, []),
+        ({"ansible_connection": "local"}, {"ansible_connection": "ansible.builtin.local"}, ["site1"]),
+        ({"ansible_connection": "local", "ansible_host": "app"}, WEB | {"ansible_connection": "local"}, ["site1"]),
+        ({"ansible_connection": "local"}, {}, []),
+        ({"ansible_connection": "ssh"}, {"ansible_connection": "ssh"}, []),
     ],
 )
 def test_hosts_of_one_address_and_port_are_one_machine(app, wiki, neighbours):
