@@ -48,7 +48,7 @@ from ansible_collections.campus.flask_sso.plugins.plugin_utils.certificates impo
 
 with suppress(ImportError):  # needs_cryptography reports it
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----"
 
@@ -65,7 +65,7 @@ def other_ca(host: str, root: str, name: str) -> str:
     found, own = certificates(host), certificates(root)
     if any(is_of(certificate, ca) for certificate in found for ca in own):
         return ""
-    named = {name} | {common_name(ca.subject) for ca in own}
+    named = {str(name)} | {common_name(ca.subject) for ca in own}
     keys = [issuer_key(certificate) for certificate in found if common_name(certificate.issuer) in named]
     return keys[-1] if keys else ""
 
@@ -88,11 +88,11 @@ def is_of(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     :param certificate: The certificate.
     :param ca: The CA's own.
     """
-    if certificate.public_key() == ca.public_key():
-        return True
     try:
+        if certificate.public_key() == ca.public_key():
+            return True
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, TypeError, ValueError):
+    except (InvalidSignature, TypeError, UnsupportedAlgorithm, ValueError):
         return False
     return True
 
@@ -113,7 +113,7 @@ def issuer_key(certificate: x509.Certificate) -> str:
     """
     try:
         identifier = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType, ValueError):
         identifier = None
     if identifier is None and certificate.issuer == certificate.subject:
         identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest

@@ -115,23 +115,38 @@ def listening(port):
     return found
 
 
+def connect(address, port, timeout):
+    """Connect to an address of this host.
+
+    :param str address: IP address.
+    :param int port: TCP port.
+    :param float timeout: Seconds to wait.
+    :returns: socket.socket or, if nothing listens or it does not answer in time, the OSError.
+    """
+    try:
+        return socket.create_connection((address, port), timeout)
+    except OSError as error:
+        return error
+
+
 def loopback(port, timeout):
     """Connect to the loopback address or, where nothing accepts connections there, to another address of this host.
 
     An administrator's httpd may have ``Listen 192.0.2.1:443`` only.
 
     :param int port: TCP port.
-    :param float timeout: Seconds to wait.
+    :param float timeout: Seconds to wait for each address.
     :returns: socket.socket, connected.
     :raises OSError: if nothing listens, or it does not answer in time.
     """
-    try:
-        return socket.create_connection(("127.0.0.1", port), timeout)
-    except ConnectionRefusedError:
-        for address in listening(port):
-            with contextlib.suppress(OSError):
-                return socket.create_connection((address, port), timeout)
-        raise
+    result = connect("127.0.0.1", port, timeout)
+    for address in listening(port) if isinstance(result, ConnectionRefusedError) else ():
+        result = connect(address, port, timeout)
+        if not isinstance(result, ConnectionRefusedError):
+            break
+    if isinstance(result, OSError):
+        raise result
+    return result
 
 
 def connected(url, timeout):

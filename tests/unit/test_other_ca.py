@@ -50,6 +50,7 @@ def test_other_ca_of_the_name_is_told_by_its_key(host, root):
 def test_existing_ca_keeps_its_name_whatever_the_variable_says():
     assert other_ca(OTHER.pem, OURS.pem, "A new name") == OTHER.begins
     assert other_ca(OTHER.pem, "", "A new name") == ""
+    assert other_ca(Authority("2024").pem, "", 2024) != ""
 
 
 @pytest.mark.parametrize("identified", [True, False])

@@ -112,6 +112,21 @@ def test_site_that_listens_at_another_address_alone_is_asked_there(ask, listenin
     assert "refused" in ask(url=url)["msg"]
 
 
+def test_server_that_hangs_at_another_address_is_silent_and_not_closed():
+    """Its backlog is full, as httpd's whose processes all end as soon as they start."""
+    with socket.create_server(("127.0.0.2", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        waiting = [socket.create_connection(("127.0.0.2", port), 1)]
+        try:
+            while True:
+                waiting.append(socket.create_connection(("127.0.0.2", port), 0.2))
+        except OSError:
+            assert connection_state(f"http://{NAME}:{port}", 0.2) == "silent"
+        finally:
+            for connection in waiting:
+                connection.close()
+
+
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("/missing", 404), ("/broken", 503), ("/away", 302)])
 def test_every_answer_is_an_answer(ask, address, path, status):
     """The caller decides about it, and no redirection is followed."""

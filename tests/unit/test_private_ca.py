@@ -567,3 +567,20 @@ def test_nothing_is_revoked_without_a_ca(tmp_path):
     assert "has no CA whose certificates could be revoked" in said
     assert said.endswith(" 2")
     assert not other.files.exists()
+
+
+def test_new_host_does_not_get_the_ca_that_another_one_refuses(tiers, tmp_path):
+    """Both are in one run of a controller without the CA's directory."""
+    assert tiers.run("host_certificate").endswith(" 0")
+    other = Authority(tmp_path, private_ca_people=[GRACE])
+    hosts = {name: {"ansible_connection": "local"} for name in ("former", "new")}
+    hosts["former"] |= on_host(tiers, "chain.pem")
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (tmp_path / "play.yml").write_text(PLAY.replace("hosts: localhost", "hosts: all"))
+    said = other.run("people", "-i", "hosts.yml", "--limit", "former,new")
+    assert 'former has certificates of the CA "campus.flask_sso private CA"' in " ".join(said.split())
+    assert not other.files.exists()
+    key = {"private_ca_names": ["www.example.org"], "private_ca_key_path": f"{tmp_path}/key.pem"}
+    said = " ".join(other.run("host_certificate", "-i", "hosts.yml", "--limit", "former,new", **key).split())
+    assert "former has certificates of the CA" in said
+    assert not other.files.exists()

@@ -39,6 +39,17 @@ def test_python_in_a_directory_that_others_can_write_to_is_not_run(programs, tmp
     assert not ran.exists()
 
 
+def test_link_to_a_python_in_a_directory_that_others_can_write_to_is_not_run(tmp_path):
+    """It leads to root's Python now, and may lead elsewhere later."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin").chmod(0o777)
+    (tmp_path / "bin/python3.99").symlink_to(ROOTS)
+    (tmp_path / "link").symlink_to("bin/python3.99")
+    for name in ("bin/python3.99", "link"):
+        done = ask(tmp_path / name)
+        assert (done.returncode, done.stdout) == (3, f"{tmp_path}/bin\n")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root can give a file to another account")
 def test_python_of_another_account_is_not_run(programs, tmp_path):
     programs({"python3.99": f"touch {tmp_path}/ran"})
