@@ -108,8 +108,9 @@ def listening(port):
     for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         with contextlib.suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as table:
             for line in list(table)[1:]:
-                address, _, local_port = line.split()[1].partition(":")
-                if line.split()[3] == "0A" and int(local_port, 16) == port:
+                local, state = line.split()[1:4:2]
+                address, local_port = local.split(":")
+                if state == "0A" and int(local_port, 16) == port:
                     words = [int(address[start : start + 8], 16) for start in range(0, len(address), 8)]
                     found.append(socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words)))
     return found
