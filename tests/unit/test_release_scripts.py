@@ -9,6 +9,7 @@ import sys
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -274,22 +275,33 @@ def pip(programs, tmp_path):
     return call
 
 
-def make_venv(run, venv: Path, *options: str) -> subprocess.CompletedProcess:
-    """Make an environment with a server and requirements."""
-    return run("make_venv.sh", "/", venv, "python9", "x==1 --hash=1", "x==1", "./", "requirements.txt", *options)
+def make_venv(run, venv: Path, *compiled: object) -> subprocess.CompletedProcess:
+    """Make an environment with a server, which may be compiled, and requirements."""
+    return run("make_venv.sh", "/", venv, "python9", "x==1 --hash=1", "./", "requirements.txt", *compiled)
 
 
-@pytest.mark.parametrize("failing", ["", "server.txt", "requirements.txt"])
-def test_server_is_installed_first_and_what_follows_may_not_change_it(run, pip, tmp_path, failing):
-    venv = tmp_path / "venv"
-    listed_calls = pip(f'[ "$6" != "{failing}" ] || {{ echo unknown >&2; exit 1; }}')
-    done = make_venv(run, venv, "server.txt", "--no-index")
-    calls = listed_calls.read_text().splitlines()
+@pytest.mark.parametrize(
+    ("is_compiled", "failing"),
+    [(True, "compile"), *product((False, True), ("", "server", "requirements.txt"))],
+)
+def test_server_is_installed_first_and_what_follows_may_not_change_it(run, pip, tmp_path, is_compiled, failing):
+    venv, wheels = tmp_path / "venv", tmp_path / "wheels"
+    server = f"{venv}/{'constraints' if is_compiled else 'server'}.txt"
+    listed_calls = pip(f'[ "$6" != "{server if failing == "server" else failing}" ] || {{ echo unknown >&2; exit 1; }}')
+    build = 'echo "compiled in $1 by $2 with $3 from $4" >>"${1%/*}/calls"; [ "$3" != fails ] || { echo unknown >&2; exit 1; }'
+    builder = "fails" if failing == "compile" else "setuptools==1"
+    done = make_venv(run, venv, *((build, wheels, builder) if is_compiled else ()))
     install = "install --disable-pip-version-check --no-input --compile --requirement"
-    wanted = [f"{install} server.txt --no-index", f"{install} requirements.txt --constraint {venv}/constraints.txt"]
-    # On the disk before it counts as complete.
-    synced = "sync bin constraints.txt project.txt server.txt "
-    assert calls == (wanted[:1] if failing == "server.txt" else wanted if failing else [*wanted, synced])
+    steps = {
+        "compile": f"compiled in {wheels} by {venv}/bin/pip with {builder} from x==1 --hash=1",
+        "server": f"{install} {server}" + f" --no-index --find-links {wheels}" * is_compiled,
+        "requirements.txt": f"{install} requirements.txt --constraint {venv}/constraints.txt",
+        # On the disk before it counts as complete.
+        "": "sync bin constraints.txt project.txt server.txt ",
+    }
+    wanted = [step for step in steps if is_compiled or step != "compile"]
+    calls = listed_calls.read_text().splitlines()
+    assert calls == [steps[step] for step in wanted[: wanted.index(failing) + 1]]
     assert (done.returncode, done.stderr) == ((1, "unknown\n") if failing else (0, ""))
     assert (venv / "complete").exists() == (not failing)
     texts = [(venv / f"{name}.txt").read_text() for name in ("server", "constraints", "project")]
@@ -301,7 +313,7 @@ def test_two_runs_do_not_fill_the_same_environment(run, pip, tmp_path):
     calls = pip("sleep 1")
     (tmp_path / "venvs").mkdir()
     with ThreadPoolExecutor() as pool:
-        runs = [pool.submit(make_venv, run, tmp_path / "venvs/1", "server.txt") for _ in range(2)]
+        runs = [pool.submit(make_venv, run, tmp_path / "venvs/1") for _ in range(2)]
     assert [made.result().returncode for made in runs] == [0, 0]
     assert [line.split()[0] for line in calls.read_text().splitlines()] == ["install", "install", "sync"]
 
@@ -309,26 +321,25 @@ def test_two_runs_do_not_fill_the_same_environment(run, pip, tmp_path):
 def test_what_is_left_of_an_environment_is_made_again(run, pip, tmp_path):
     pip("true")
     (tmp_path / "venv/lib").mkdir(parents=True)
-    assert make_venv(run, tmp_path / "venv", "server.txt").returncode == 0
+    assert make_venv(run, tmp_path / "venv").returncode == 0
     assert not (tmp_path / "venv/lib").exists()
 
 
 def test_half_a_wheel_is_none(run, programs, tmp_path):
     """As on a full disk: the next run makes it again."""
     wheel = 'while [ "$1" != --wheel-dir ]; do shift; done; mkdir "$2"; echo half >"$2/uwsgi.whl"'
-    source = "cd builder; mkdir -p uwsgi-1/core; touch uwsgi-1/core/utils.c; tar -czf uwsgi-1.tar.gz uwsgi-1"
-    pip = f'case $1 in download) {source} ;; wheel) {wheel}; exit "$STATUS" ;; esac'
-    programs(
-        {"python9": f"mkdir -p builder/bin; cat >builder/bin/pip <<'E'; chmod +x builder/bin/pip\n#!/bin/sh\n{pip}\nE"}
-    )
-    call = ("compile_uwsgi.sh", tmp_path / "wheels/1", "python9", "setuptools==1", "uwsgi==1")
+    source = "cd build; mkdir -p uwsgi-1/core; touch uwsgi-1/core/utils.c; tar -czf uwsgi-1.tar.gz uwsgi-1"
+    # The builder is found by what builds, and is no part of the environment.
+    is_found = '[ "$PYTHONPATH" = "$PWD/build/builder" ]'
+    programs({"pip9": f'case $1 in download) {is_found}; {source} ;; wheel) {is_found}; {wheel}; exit "$STATUS" ;; esac'})
+    call = ("compile_uwsgi.sh", tmp_path / "wheels/1", "pip9", "setuptools==1", "uwsgi==1")
     os.environ["STATUS"] = "1"
     assert run(*call).returncode == 1
     assert not list((tmp_path / "wheels/1").glob("*.whl"))
     os.environ["STATUS"] = "0"
     made = run(*call)
     assert (made.returncode, made.stderr) == (0, "")
-    assert [path.name for path in (tmp_path / "wheels/1").iterdir() if path.suffix != ".txt"] == [".lock", "uwsgi.whl"]
+    assert sorted(path.name for path in (tmp_path / "wheels/1").iterdir()) == [".lock", "uwsgi.whl"]
 
 
 @pytest.mark.parametrize("old", ["releases/old", "venvs/old"])

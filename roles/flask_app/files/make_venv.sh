@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-#   make_venv.sh DIRECTORY VENV PYTHON SERVER CONSTRAINT PROJECT REQUIREMENTS FILE [OPTION]...
+#   make_venv.sh DIRECTORY VENV PYTHON SERVER PROJECT REQUIREMENTS [COMPILE WHEELS BUILDER]
 #
-# Makes a virtual environment of PYTHON, unless another run has done so meanwhile, with server.txt, constraints.txt and project.txt, which have
-# the requirements SERVER, CONSTRAINT and PROJECT. Installs in it, with the OPTIONs of pip, what the FILE with the server names, and then the
-# application's REQUIREMENTS, which may not change it. FILE is there, or server.txt; REQUIREMENTS may be project.txt. These may have paths from
-# the DIRECTORY of the application; -I keeps Python from importing modules from there.
+# Makes a virtual environment of PYTHON, unless another run has done so meanwhile. Installs in it the requirement SERVER, compiled in WHEELS by
+# what the requirements BUILDER name where the script COMPILE is given, and then the application's REQUIREMENTS, which may not change it. These
+# may be project.txt, which has the requirement PROJECT, and may have paths from the DIRECTORY of the application; -I keeps Python from importing
+# modules from there.
 
-directory=$1 venv=$2 python=$3 server=$4 constraint=$5 project=$6 requirements=$7 file=$8
-shift 8
+directory=$1 venv=$2 python=$3 server=$4 project=$5 requirements=$6
+shift 6
 umask 022
 # pip has the lock, too, and keeps it where it goes on without this script, as after an interruption.
 exec 9>>"${venv%/*}/.lock"
@@ -20,11 +20,16 @@ cd "$directory" || exit
 rm --recursive --force "$venv"
 mkdir "$venv"
 printf '%s\n' "$server" >"$venv/server.txt"
-printf '%s\n' "$constraint" >"$venv/constraints.txt"
+printf '%s\n' "${server%% *}" >"$venv/constraints.txt" # the version without its digest, as a constraint may have none
 printf '%s\n' "$project" >"$venv/project.txt"
 install() { "$venv/bin/pip" install --disable-pip-version-check --no-input --compile --requirement "$@"; }
 "$python" -I -m venv "$venv"
-install "$file" "$@"
+if [ $# = 0 ]; then
+    install "$venv/server.txt"
+else
+    sh -euc "$1" sh "$2" "$venv/bin/pip" "$3" "$server"
+    install "$venv/constraints.txt" --no-index --find-links "$2"
+fi
 install "$requirements" --constraint "$venv/constraints.txt"
 # A power failure may not leave an environment that is complete, and has empty files.
 sync --file-system "$venv"
