@@ -3,6 +3,7 @@
 """A release is complete only when its account can read it and its server is the one that was asked for."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -330,8 +331,10 @@ def test_half_a_wheel_is_none(run, programs, tmp_path):
     wheel = 'while [ "$1" != --wheel-dir ]; do shift; done; mkdir "$2"; echo half >"$2/uwsgi.whl"'
     source = "cd build; mkdir -p uwsgi-1/core; touch uwsgi-1/core/utils.c; tar -czf uwsgi-1.tar.gz uwsgi-1"
     # The builder is found by what builds, and is no part of the environment.
-    is_found = '[ "$PYTHONPATH" = "$PWD/build/builder" ]'
-    programs({"pip9": f'case $1 in download) {is_found}; {source} ;; wheel) {is_found}; {wheel}; exit "$STATUS" ;; esac'})
+    is_found = f'[ "$PYTHONPATH" = {tmp_path}/wheels/1/build/builder ]'
+    programs(
+        {"pip9": f'case $1 in download) {is_found}; {source} ;; wheel) {is_found}; {wheel}; exit "$STATUS" ;; esac'}
+    )
     call = ("compile_uwsgi.sh", tmp_path / "wheels/1", "pip9", "setuptools==1", "uwsgi==1")
     os.environ["STATUS"] = "1"
     assert run(*call).returncode == 1
@@ -340,6 +343,12 @@ def test_half_a_wheel_is_none(run, programs, tmp_path):
     made = run(*call)
     assert (made.returncode, made.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "wheels/1").iterdir()) == [".lock", "uwsgi.whl"]
+
+
+@pytest.mark.parametrize("script", sorted(FILES.parents[1].glob("*/files/*.sh")), ids=lambda path: path.name)
+def test_scripts_use_no_variable_that_ansible_would_replace(script):
+    """The module command replaces those that its own environment has, such as $PWD, before the shell sees them."""
+    assert re.findall(r"[$]{?[A-Z]\w*", script.read_text()) == []
 
 
 @pytest.mark.parametrize("old", ["releases/old", "venvs/old"])

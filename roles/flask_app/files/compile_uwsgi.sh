@@ -23,7 +23,7 @@ mkdir build
 printf '%s\n' "$builder" >build/builder.txt
 printf '%s\n' "$server" >build/server.txt
 "$pip" install --quiet --disable-pip-version-check --target build/builder --requirement build/builder.txt
-export PYTHONPATH="$PWD/build/builder"
+export PYTHONPATH="$directory/build/builder"
 "$pip" download --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-binary=:all: --dest build --requirement build/server.txt
 tar --extract --directory build --file build/uwsgi-*.tar.gz
 # The threads of a process share one deadline. Reading a body extends it; if another thread's request has just ended and reset it, uWSGI's
