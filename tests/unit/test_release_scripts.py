@@ -288,8 +288,9 @@ def make_venv(run, venv: Path, *compiled: object) -> subprocess.CompletedProcess
 def test_server_is_installed_first_and_what_follows_may_not_change_it(run, pip, tmp_path, is_compiled, failing):
     venv, wheels = tmp_path / "venv", tmp_path / "wheels"
     server = f"{venv}/{'constraints' if is_compiled else 'server'}.txt"
-    listed_calls = pip(f'[ "$6" != "{server if failing == "server" else failing}" ] || {{ echo unknown >&2; exit 1; }}')
-    build = 'echo "compiled in $1 by $2 with $3 from $4" >>"${1%/*}/calls"; [ "$3" != fails ] || { echo unknown >&2; exit 1; }'
+    fail = "{ echo unknown >&2; exit 1; }"
+    listed_calls = pip(f'[ "$6" != "{server if failing == "server" else failing}" ] || {fail}')
+    build = f'echo "compiled in $1 by $2 with $3 from $4" >>"${{1%/*}}/calls"; [ "$3" != fails ] || {fail}'
     builder = "fails" if failing == "compile" else "setuptools==1"
     done = make_venv(run, venv, *((build, wheels, builder) if is_compiled else ()))
     install = "install --disable-pip-version-check --no-input --compile --requirement"
