@@ -22,7 +22,7 @@ rm -rf build
 mkdir build
 printf '%s\n' "$builder" >build/builder.txt
 printf '%s\n' "$server" >build/server.txt
-"$pip" install --quiet --disable-pip-version-check --target build/builder --requirement build/builder.txt
+"$pip" install --quiet --disable-pip-version-check --no-compile --target build/builder --requirement build/builder.txt
 export PYTHONPATH="$directory/build/builder"
 "$pip" download --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-binary=:all: --dest build --requirement build/server.txt
 tar --extract --directory build --file build/uwsgi-*.tar.gz
