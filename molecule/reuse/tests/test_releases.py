@@ -5,6 +5,9 @@
 The tests follow each other in the life of one site.
 """
 
+import subprocess
+import sys
+
 from conftest import visitors
 
 MODULES = "/usr/lib/apache2/modules"
@@ -105,6 +108,28 @@ def test_module_is_the_configured_one_and_compiled_once(host, deploy, page):
     assert proxy_modules(host) == [compiled]
     assert page().text == "third"
     assert host.file(compiled).mtime == made
+
+
+def test_module_is_compiled_from_an_archive_of_the_controller_where_there_is_no_index(host, deploy, page, tmp_path):
+    (compiled,) = proxy_modules(host)
+    options = ["--quiet", "--no-deps", "--no-binary=:all:", "--dest", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", "pip", "download", *options, "uwsgi==2.0.31"], check=True)
+    archive = tmp_path / "uwsgi-2.0.31.tar.gz"
+    host.check_output(f"rm {compiled}; touch /etc/pip.conf; cp --archive /etc/pip.conf /root/pip.conf")
+    host.check_output("printf '[global]\\nno-index = true\\n' >/etc/pip.conf")
+    try:
+        (tmp_path / "another.tar.gz").write_bytes(archive.read_bytes()[:-1])
+        refused = deploy("third", uwsgi_proxy_source=str(tmp_path / "another.tar.gz"))
+        assert refused.code == 2, refused.said
+        assert "is not the archive whose SHA-256 uwsgi_proxy_uwsgi_sha256 names" in refused.said
+        run = deploy("third", uwsgi_proxy_source=str(archive))
+    finally:
+        host.check_output("mv /root/pip.conf /etc/pip.conf")
+    assert run.code == 0, run.said
+    assert host.file(compiled).mode == 0o644
+    assert host.run("ls /var/lib/flask_sso/build-*").rc != 0
+    host.check_output("systemctl restart apache2")
+    assert page().text == "third"
 
 
 def test_configuration_that_httpd_does_not_understand_leaves_everything_as_it_was(host, deploy, page):
