@@ -38,7 +38,7 @@ application.get("/")(lambda: "This is the application.")
 
 @pytest.fixture
 def attempt(tmp_path: Path):
-    """Run the first playbook of a README, beside the application that it names."""
+    """Run a playbook of a README, the first one if not told otherwise, beside the application that it names."""
     # A path is relative to where ansible-playbook is started, which is not where the playbook is.
     controller, plays = tmp_path / "controller", tmp_path / "collection/playbooks"
     controller.mkdir()
@@ -49,8 +49,8 @@ def attempt(tmp_path: Path):
         for name in ("requirements.txt", "requirements-saml.txt"):
             shutil.copy(examples.ROOT / "app" / name, place)
 
-    def attempt(role: str, keys: str = "[]", **variables: object) -> releases.Run:
-        text = examples.playbooks(examples.ROOT / "roles" / role / "README.md")[0]
+    def attempt(role: str, keys: str = "[]", number: int = 0, **variables: object) -> releases.Run:
+        text = examples.playbooks(examples.ROOT / "roles" / role / "README.md")[number]
         for name, here in PROVIDERS.items():
             text = text.replace(name, here)
         playbook = plays / f"{role}.yml"
@@ -65,8 +65,8 @@ def attempt(tmp_path: Path):
 def run(attempt):
     """Run it, and require that it ends without a fault or a warning."""
 
-    def run(role: str, **variables: object) -> None:
-        done = attempt(role, **variables)
+    def run(role: str, **options: object) -> None:
+        done = attempt(role, **options)
         assert done.code == 0, done.said
         assert "[WARNING]" not in done.said, done.said
 
@@ -133,6 +133,16 @@ def empty_site(host):
     No reload: a process that starts during one may miss it, and go on with the earlier configuration.
     """
     host.run_test("rm --force /etc/apache2/flask_sso/*/*.conf && systemctl restart apache2")
+
+
+@pytest.mark.usefixtures("empty_site")
+def test_apache_ssl_removes_the_fragments_of_a_former_server(run, host):
+    run("uwsgi_proxy")
+    listed = "ls /etc/apache2/flask_sso/flask_app /etc/apache2/mods-enabled | grep -E '40-(uwsgi|http)'"
+    assert host.check_output(listed).split() == ["40-uwsgi.conf", "flask_sso-40-uwsgi.conf"]
+    run("apache_ssl", number=1)
+    assert host.check_output(listed).split() == ["40-http.conf", "40-http.lua", "flask_sso-40-http.conf"]
+    assert "proxy_uwsgi" not in host.check_output("apache2ctl -M")
 
 
 @pytest.mark.usefixtures("empty_site")
