@@ -138,10 +138,13 @@ def empty_site(host):
 @pytest.mark.usefixtures("empty_site")
 def test_apache_ssl_removes_the_fragments_of_a_former_server(run, host):
     run("uwsgi_proxy")
-    listed = "ls /etc/apache2/flask_sso/flask_app /etc/apache2/mods-enabled | grep -E '40-(uwsgi|http)'"
-    assert host.check_output(listed).split() == ["40-uwsgi.conf", "flask_sso-40-uwsgi.conf"]
+    listed = "cd /etc/apache2 && ls flask_sso/flask_app/40-*.conf mods-enabled/flask_sso-40-*.conf"
+    assert {"flask_sso/flask_app/40-uwsgi.conf", "mods-enabled/flask_sso-40-uwsgi.conf"} <= set(
+        host.check_output(listed).split()
+    )
     run("apache_ssl", number=1)
-    assert host.check_output(listed).split() == ["40-http.conf", "40-http.lua", "flask_sso-40-http.conf"]
+    wanted = ["flask_sso/flask_app/40-http.conf", "mods-enabled/flask_sso-40-http.conf"]
+    assert host.check_output(listed).split() == wanted
     assert "proxy_uwsgi" not in host.check_output("apache2ctl -M")
 
 
