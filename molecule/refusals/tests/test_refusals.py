@@ -545,7 +545,7 @@ def test_package_that_no_repository_has_is_refused(refused):
         {"flask_app_packages": ["no-such-package"]},
         "does not get its packages: No package matching 'no-such-package' is available",
         "a wrong name comes from a variable such as flask_app_packages",
-        "Nothing but packages has changed.",
+        "The site is as it was.",
     )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import bench_client
 import httpx
 import pytest
+import releases
 from bench_fixtures import run_playbook
+from examples import ROOT
 from testinfra.host import Host
 
 REMOVE = "playbooks/remove.yml"
@@ -147,6 +149,19 @@ def test_data_goes_if_a_variable_says_so(web: Host) -> None:
     assert differences(web, "/var/lib/flask_sso ") == []
     assert not web.user("flask_app").exists
     assert web.check_output("ls /var/lib/flask_sso") == "taken-over"
+
+
+def test_nothing_is_left_of_a_first_run_that_was_cut_off_while_pip_was_at_work(web: Host) -> None:
+    """The removal waits until pip has ended, which goes on by itself."""
+    variables = {"apache_ssl_other_sites": "remove"}
+    releases.run_playbook(ROOT / "site.yml", variables, stop_at="Create the directories of the keys")
+    assert web.file("/srv/flask_app/venvs").is_directory
+    assert web.user("flask_app-deploy").exists
+    code, said = run_playbook(REMOVE, {"flask_sso_remove_data": True})
+    assert code == 0, said
+    assert "nothing was changed" not in said
+    assert differences(web, "/var/lib/flask_sso ") == []
+    assert not web.user("flask_app-deploy").exists
 
 
 def test_a_site_without_a_record_is_refused(web: Host) -> None:

@@ -27,7 +27,7 @@ runuser --user "$owner" -- sh -euc '
     mkdir --parents "$directory/releases" "${venv%/*}"
     (umask 077 && : >>"${venv%/*}/.lock") # which the application may not hold
     exec 9>>"${venv%/*}/.lock"
-    flock --timeout 1800 9 || { echo "Another run, or what one has left, has been at work in $directory for half an hour." >&2 && exit 1; }
+    flock --timeout 7200 9 || { echo "pip has been at work in $directory for two hours, for this run or another one. Run again when it has ended." >&2 && exit 1; }
     # One that was complete stays, as it may run, but is no longer complete until all of it was unpacked again.
     [ ! -e "$release/complete" ] || mv "$release/complete" "$release/was-complete"
     [ -e "$release/was-complete" ] || rm --recursive --force "$release"

@@ -12,9 +12,9 @@ umask 022
 mkdir -p "$directory"
 cd "$directory" || exit
 (umask 077 && : >>.lock) # which the application may not hold
-# Not 9, which make_venv.sh has: pip keeps both.
+# Not 9, which is the lock of make_venv.sh and stays open: pip keeps both.
 exec 8>>.lock
-flock --timeout 1800 8 || { echo "Another run, or what one has left, has been at work in $directory for half an hour." >&2 && exit 1; }
+flock --timeout 7200 8 || { echo "pip has been at work in $directory for two hours, for this run or another one. Run again when it has ended." >&2 && exit 1; }
 for wheel in *.whl; do
     [ ! -e "$wheel" ] || exit 0
 done

@@ -29,7 +29,7 @@ as_owner sync --file-system "$release" # as in make_venv.sh
 # shellcheck disable=SC2016 # these are variables of the owner's shell
 as_owner sh -euc '
     exec 9>>"${2%/*}/.lock"
-    flock 9
+    flock --timeout 7200 9 || { echo "pip has been at work in ${2%/*} for two hours, for this run or another one. Run again when it has ended." && exit 5; }
     [ "$(cat "$1/run")" = "$3" ] || { echo "Another run has begun the same release. Run the playbook again, one run at a time." && exit 5; }
     install --mode=0444 --no-target-directory /dev/null "$1/complete"
     rm --force "$1/was-complete" "$1/run"

@@ -14,7 +14,7 @@ shift 6
 umask 022
 # pip has the lock, too, and keeps it where it goes on without this script, as after an interruption.
 exec 9>>"${venv%/*}/.lock"
-flock --timeout 1800 9 || { echo "Another run, or what one has left, has been at work in ${venv%/*} for half an hour." >&2 && exit 1; }
+flock --timeout 7200 9 || { echo "pip has been at work in ${venv%/*} for two hours, for this run or another one. Run again when it has ended." >&2 && exit 1; }
 [ ! -e "$venv/complete" ] || exit 0
 cd "$directory" || exit
 rm --recursive --force "$venv"
