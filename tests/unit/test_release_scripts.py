@@ -381,7 +381,7 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_emptied(run, programs,
     os.utime(tmp_path / "app/releases/old", (0, 0))
     # The owner acts when the releases have been listed.
     exchange = f"mv {tmp_path}/app/releases {tmp_path}/away; ln -s {tmp_path}/elsewhere {tmp_path}/app/releases"
-    programs({"sort": f'{exchange}; exec /usr/bin/sort "$@"'})
+    programs({"sort": f'cat >{tmp_path}/list; {exchange}; exec /usr/bin/sort "$@" <{tmp_path}/list'})
     removed = run("remove_unused.sh", tmp_path / "app", "current", 1, tmp_path / "app/wheels/1", tmp_path, BELOW)
     assert removed.returncode == 1
     assert "releases is a link. Remove it." in removed.stderr
